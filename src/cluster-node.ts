@@ -43,6 +43,8 @@ const PARTITION = 0;
 const MONITORING_PORT = 8222;
 /** Of a node that lost its lead: what it has begun cannot end well. */
 const LOST_LEAD_MS = 500;
+/** Of one that hands its lead over: nothing is appended meanwhile, so sessions have no more than this to end. */
+const HAND_OVER_MS = 1_000;
 
 /**
  * Connects to the cluster and opens the store. Nothing listens yet.
@@ -196,7 +198,7 @@ class Served {
     const server = this.#server;
     this.#server = undefined;
     this.#current = undefined;
-    await server?.close(reason.code === 'draining' ? undefined : LOST_LEAD_MS);
+    await server?.close(reason.code === 'draining' ? HAND_OVER_MS : LOST_LEAD_MS);
   }
 }
 
