@@ -53,6 +53,10 @@ const FORMS: Readonly<
     proves: 'three nodes lose, double and reorder nothing while nodes and servers of NATS are killed and stopped',
     load: () => import('./cluster/cluster.ts'),
   },
+  'cluster-upgrade': {
+    proves: 'nodes of an older version are replaced one by one, and neither writers nor readers lose anything',
+    load: () => import('./cluster/cluster-upgrade.ts'),
+  },
   'cluster-suites': {
     proves: 'the black-box suites pass against a node of a cluster that does not lead',
     load: () => import('./cluster/cluster-suites.ts'),

@@ -47,12 +47,15 @@ export class ClusterNode {
   readonly args: readonly string[];
   readonly #setup: ClusterSetup;
   #server: TestServer | undefined;
+  /** The command line that is started. */
+  main: string | undefined;
 
   private constructor(setup: ClusterSetup, name: string, ports: readonly [number, number]) {
     const [port, grpcPort] = ports;
     const { urls, monitors } = setup.nats;
     const { tls } = setup;
     this.#setup = setup;
+    this.main = setup.main;
     this.port = port;
     this.url = `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}`;
     this.dataDir = path.join(setup.dir, name);
@@ -79,7 +82,8 @@ export class ClusterNode {
   }
 
   async start(...args: readonly string[]): Promise<void> {
-    const { token, main } = this.#setup;
+    const { main } = this;
+    const { token } = this.#setup;
     this.#server = await startServer({
       ...{ dataDir: this.dataDir, args: [...this.args, ...args], env: { TAILRACE_ROOT_TOKEN: token } },
       ...(main === undefined ? {} : { main }),

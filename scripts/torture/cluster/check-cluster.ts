@@ -1,5 +1,9 @@
 /** What writers of a cluster were told against what a reader got: lost, twice, out of order, at another place. */
 
+import { verify } from '../../../src/maintenance.ts';
+import { type ClusterNode, type ClusterSetup, catchUpStopped, leaderOf } from '../../../test/support/cluster-nodes.ts';
+import { readBack } from '../../../test/support/read-back.ts';
+import { storedRows } from '../../../test/support/stored-rows.ts';
 import { type ReadBack, violations } from '../../../test/support/writers.ts';
 import type { ClusterWrite } from './cluster-writers.ts';
 
@@ -42,4 +46,54 @@ export function expectToFindFaults(history: readonly ClusterWrite[], read: Reado
   for (const [what, said] of Object.entries(expected)) {
     if (!said.includes(what)) throw new Error(`the checker does not see "${what}"`);
   }
+}
+
+/** Of each stream, what readers get. @throws Error when it is not the same through all nodes */
+export async function readThroughEach(
+  nodes: readonly ClusterNode[],
+  streams: readonly string[],
+): Promise<ReadonlyMap<string, ReadBack>> {
+  await leaderOf(nodes);
+  const read = new Map<string, ReadBack>();
+  for (const stream of streams) {
+    const [first, ...others] = await Promise.all(nodes.map(({ server }) => readBack(server, stream)));
+    if (first === undefined) throw new Error('there are no nodes');
+    read.set(stream, first);
+    for (const other of others) {
+      if (JSON.stringify(other) !== JSON.stringify(first)) throw new Error(`nodes show ${stream} in different ways`);
+    }
+  }
+  return read;
+}
+
+/** Compares the stores, each after it has followed the log to its end. @throws Error */
+export async function expectEqualStores(setup: ClusterSetup, nodes: readonly ClusterNode[]): Promise<void> {
+  const stores: string[] = [];
+  for (const { dataDir } of nodes) {
+    await catchUpStopped(setup, dataDir);
+    const { faultCount } = await verify({ dataDir });
+    if (faultCount > 0) throw new Error(`${faultCount} faults in the store of a node`);
+    stores.push((await storedRows(dataDir)).join('\n'));
+  }
+  if (new Set(stores).size > 1) throw new Error('the stores of the nodes differ');
+}
+
+/** The longest time without an acknowledgement that has a part between two times, in ms. */
+export function longestSilence(ackedAt: readonly number[], { from, to }: { from: number; to: number }): number {
+  let longest = 0;
+  let last = ackedAt[0] ?? from;
+  for (const at of ackedAt) {
+    if (at >= from && last <= to) longest = Math.max(longest, at - last);
+    last = at;
+  }
+  // None may have come since.
+  return Math.max(longest, to - last);
+}
+
+export function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(1)} s`;
+}
+
+export function say(line: string): void {
+  process.stdout.write(`${line}\n`);
 }

@@ -2,8 +2,7 @@
  * Three nodes over three servers of NATS on loopback. Writers send OTLP and S2 through all nodes while nodes and servers are
  * killed, stopped and ended at random. In the end every acknowledged record is there once, in order and at its position, in
  * what a reader gets through each node and in the store of each; what concurrent clients of one stream were told through all
- * nodes is linearizable; and after the loss of a leader another one takes appends
- * within 15 seconds.
+ * nodes is linearizable; and after the loss of a leader another one takes appends within 15 seconds.
  *
  *   npm run torture -- cluster [minutes]
  *
@@ -14,21 +13,20 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { verify } from '../../../src/maintenance.ts';
-import {
-  ClusterNode,
-  type ClusterSetup,
-  catchUpStopped,
-  leaderOf,
-  untilFollowed,
-} from '../../../test/support/cluster-nodes.ts';
+import { ClusterNode, type ClusterSetup, leaderOf, untilFollowed } from '../../../test/support/cluster-nodes.ts';
 import { History, runLastingClients } from '../../../test/support/history-clients.ts';
 import { startNatsServers } from '../../../test/support/nats-servers.ts';
-import { readBack } from '../../../test/support/read-back.ts';
-import { storedRows } from '../../../test/support/stored-rows.ts';
 import { type ReadBack, seededRandom } from '../../../test/support/writers.ts';
-import { expectToFindFaults, faultsOf } from './check-cluster.ts';
-import { disturb, type FaultRecord, type Machines } from './cluster-faults.ts';
+import {
+  expectEqualStores,
+  expectToFindFaults,
+  faultsOf,
+  longestSilence,
+  readThroughEach,
+  say,
+  seconds,
+} from './check-cluster.ts';
+import { disturb, type FaultRecord } from './cluster-faults.ts';
 import { ClusterWriters } from './cluster-writers.ts';
 import { expectLinearizable } from './expect-linearizable.ts';
 
@@ -82,49 +80,25 @@ async function torture(machines: Machines, token: string) {
   );
   const until = performance.now() + MINUTES * 60_000;
   const faults: FaultRecord[] = [];
-  await disturb(machines, {
-    random,
-    isOver: () => performance.now() >= until,
-    onFault: (fault) => {
-      faults.push(fault);
-      const gap = gapOf(writers.ackedAt, fault);
-      say(
-        `${fault.kind}${fault.hitLeader ? ' (leader)' : ''} ${seconds(fault.to - fault.from)}, no answer for ${seconds(gap)}`,
-      );
-      if (gap > UNAVAILABLE_MS_MAX)
-        for (const node of nodes) say(`${node.url}:\n${node.server.stderr().slice(-LOG_CHARS)}`);
+  await disturb(
+    { nats, nodes },
+    {
+      random,
+      isOver: () => performance.now() >= until,
+      onFault: (fault) => {
+        faults.push(fault);
+        const gap = longestSilence(writers.ackedAt, fault);
+        say(
+          `${fault.kind}${fault.hitLeader ? ' (leader)' : ''} ${seconds(fault.to - fault.from)}, no answer for ${seconds(gap)}`,
+        );
+        if (gap > UNAVAILABLE_MS_MAX)
+          for (const node of nodes) say(`${node.url}:\n${node.server.stderr().slice(-LOG_CHARS)}`);
+      },
     },
   );
   isOver = true;
   await Promise.all([writers.stop(), ...clients]);
   return { writers, faults, history };
-}
-
-/** Of each stream; what readers get through the nodes has to be the same. */
-async function readThroughEach(nodes: readonly ClusterNode[], streams: readonly string[]) {
-  await leaderOf(nodes);
-  const read = new Map<string, ReadBack>();
-  for (const stream of streams) {
-    const [first, ...others] = await Promise.all(nodes.map(({ server }) => readBack(server, stream)));
-    if (first === undefined) throw new Error('there are no nodes');
-    read.set(stream, first);
-    for (const other of others) {
-      if (JSON.stringify(other) !== JSON.stringify(first)) throw new Error(`nodes show ${stream} in different ways`);
-    }
-  }
-  return read;
-}
-
-/** Each store, after it has followed the log to its end. */
-async function expectEqualStores(setup: ClusterSetup, nodes: readonly ClusterNode[]): Promise<void> {
-  const stores: string[] = [];
-  for (const { dataDir } of nodes) {
-    await catchUpStopped(setup, dataDir);
-    const { faultCount } = await verify({ dataDir });
-    if (faultCount > 0) throw new Error(`${faultCount} faults in the store of a node`);
-    stores.push((await storedRows(dataDir)).join('\n'));
-  }
-  if (new Set(stores).size > 1) throw new Error('the stores of the nodes differ');
 }
 
 /** @throws Error */
@@ -146,29 +120,12 @@ function report(writers: ClusterWriters, faults: readonly FaultRecord[], read: R
   say(
     `lost: ${count('lost')}, twice: ${count('duplicate')}, out of order: ${count('out of order')}, all: ${found.length}`,
   );
-  const longest = Math.max(0, ...faults.filter(({ hitLeader }) => hitLeader).map((fault) => gapOf(ackedAt, fault)));
-  const all = Math.max(0, ...faults.map((fault) => gapOf(ackedAt, fault)));
+  const longest = Math.max(
+    0,
+    ...faults.filter(({ hitLeader }) => hitLeader).map((fault) => longestSilence(ackedAt, fault)),
+  );
+  const all = Math.max(0, ...faults.map((fault) => longestSilence(ackedAt, fault)));
   say(`longest unavailability: ${seconds(longest)} after the loss of a leader, ${seconds(all)} in all`);
   if (found.length > 0) throw new Error(found.slice(0, 20).join('\n'));
   if (longest > UNAVAILABLE_MS_MAX) throw new Error(`no node took appends for ${seconds(longest)}`);
-}
-
-/** The longest time without an acknowledgement that has a part in the fault. */
-function gapOf(ackedAt: readonly number[], { from, to }: FaultRecord): number {
-  let longest = 0;
-  let last = ackedAt[0] ?? from;
-  for (const at of ackedAt) {
-    if (at >= from && last <= to) longest = Math.max(longest, at - last);
-    last = at;
-  }
-  // None may have come since.
-  return Math.max(longest, to - last);
-}
-
-function seconds(ms: number): string {
-  return `${(ms / 1000).toFixed(1)} s`;
-}
-
-function say(line: string): void {
-  process.stdout.write(`${line}\n`);
 }

@@ -15,6 +15,8 @@ export interface ReaderSetting {
   /** What a reader of one stream reads. */
   readonly stream: string;
   readonly filter: string | undefined;
+  /** Whether a reader comes back to a server that stops, or is not ready. */
+  readonly comesBack?: boolean;
   /** Told of each record; true when it was the last one of all. */
   note(stream: string, seqNum: number): boolean;
 }
@@ -22,6 +24,8 @@ export interface ReaderSetting {
 const DIST = import.meta.url.includes('/dist/scripts/') ? '../../../' : '../../../dist/';
 const CLI_MAIN = fileURLToPath(new URL(`${DIST}cli/main.js`, import.meta.url));
 const COMPLAINT_CHARS = 2_000;
+const NOT_READY = 503;
+const COMES_BACK_MS = 50;
 
 type ReadAll = (setting: ReaderSetting) => Promise<void>;
 
@@ -101,6 +105,7 @@ async function readEvents(setting: ReaderSetting, path: string, isCareless = fal
       open(setting, path + query, { accept: 'text/event-stream', ...resume }),
     )) {
       lastId = id ?? lastId;
+      if (event === 'error' && setting.comesBack === true) break;
       if (event === 'error') throw new Error(`an event says: ${data}`);
       if (event !== 'batch') continue;
       const batch = JSON.parse(data) as { stream?: string; records: { seq_num: number }[] };
@@ -129,7 +134,7 @@ async function readSession(setting: ReaderSetting): Promise<void> {
 }
 
 /** The text of a response, up to where it is cut. */
-async function* open({ port, token }: ReaderSetting, path: string, more: object): AsyncGenerator<string> {
+async function* open({ port, token, comesBack }: ReaderSetting, path: string, more: object): AsyncGenerator<string> {
   const headers = { authorization: `Bearer ${token}`, 's2-basin': 'telemetry', ...more };
   const sent = request({ port, host: '127.0.0.1', path, headers, agent: false });
   try {
@@ -138,12 +143,14 @@ async function* open({ port, token }: ReaderSetting, path: string, more: object)
       sent.on('error', reject);
       sent.end();
     });
+    if (response.statusCode === NOT_READY && comesBack === true) return;
     if (response.statusCode !== 200) throw new Refused(`${path} was answered with ${response.statusCode}`);
     response.setEncoding('latin1');
     for await (const text of response) yield String(text);
   } catch (error) {
     if (error instanceof Refused) throw error;
   } finally {
+    if (comesBack === true) await new Promise((resolve) => setTimeout(resolve, COMES_BACK_MS));
     sent.destroy();
   }
 }
