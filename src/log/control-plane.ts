@@ -35,8 +35,9 @@ import type { CommitQueue } from './commit-queue.ts';
 import { commitRows } from './commit-rows.ts';
 import { lifetimeMs } from './expiry.ts';
 import type { Feeds } from './many/feeds.ts';
+import { rowOf, scheduleRows } from './schedule-rows.ts';
 import { deletionPending, expectFresh, type OpenStream, type Stream, streamNotFound } from './stream.ts';
-import { rowOf, type StreamTable, scheduleRows } from './streams.ts';
+import type { StreamTable } from './streams.ts';
 import type { WriteGate } from './write-gate.ts';
 
 /** What a create, ensure or reconfigure call did. */

@@ -85,10 +85,7 @@ export class Log {
     this.#control = new ControlPlane({ basins, streams, commits, clock, feeds, expectWritable, nudge });
     this.#background = new Background({
       ...{ engine, commits, basins, streams, clock, observer, rows, expiry: this.#expiry, answers: this.#answers },
-      markDeleted: async (stream) => {
-        await this.#control.markDeleted(stream);
-        nudge();
-      },
+      markDeleted: (stream) => this.#control.markDeleted(stream).then(nudge),
       onDropped: () => options.onDropped?.(),
       onError: (error) => options.onBackgroundError?.(this.#noteFault(error)),
     });

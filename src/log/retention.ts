@@ -10,8 +10,8 @@ import { blockRange, readBlockKey } from '../storage/keys.ts';
 import { commitRows } from './commit-rows.ts';
 import { DUE_LATEST_MS, lifetimeMs, refreshFloor } from './expiry.ts';
 import type { ExpiryClock } from './expiry-clock.ts';
+import { rowOf, scheduleRows } from './schedule-rows.ts';
 import type { OpenStream } from './stream.ts';
-import { rowOf, scheduleRows } from './streams.ts';
 import { moveTrimPoint, removeTrimmed, type TrimContext } from './trim.ts';
 
 export interface RetentionContext extends TrimContext {

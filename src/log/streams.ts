@@ -7,19 +7,13 @@ import { TailraceError } from '../model/error.ts';
 import { OPEN_STREAMS_MAX } from '../model/limits.ts';
 import { resolveStreamConfig, type StreamCipher, type StreamConfigRequest } from '../model/stream-config.ts';
 import type { Engine, Write } from '../storage/engine.ts';
-import { blockRange, dueKey, readStreamKey, streamKey, streamRange, streamStateKey } from '../storage/keys.ts';
-import {
-  decodeStream,
-  decodeStreamListing,
-  decodeStreamState,
-  encodePending,
-  encodeStream,
-  type StreamRow,
-} from '../storage/values.ts';
+import { blockRange, readStreamKey, streamKey, streamRange, streamStateKey } from '../storage/keys.ts';
+import { decodeStream, decodeStreamListing, decodeStreamState, type StreamRow } from '../storage/values.ts';
 import type { Basin, BasinTable } from './basins.ts';
 import { firstDueAt } from './expiry.ts';
 import { countStoredBytes, type StreamFigures, streamFigures } from './figures.ts';
 import { scanPages } from './scan-pages.ts';
+import { rowOf, scheduleRows } from './schedule-rows.ts';
 import { EMPTY_STATE, OpenStream, type StreamState } from './stream.ts';
 
 /** One stream in a list. */
@@ -161,6 +155,12 @@ export class StreamTable {
     stream.stale = false;
     this.#put(nameOf(basin, name), stream);
     return stream;
+  }
+
+  /** Takes a stream into memory whose rows are in the store by now. Nothing happens where one of its name is in memory. */
+  adopt(basin: Basin, name: string, row: StreamRow, state: StreamState): void {
+    const id = nameOf(basin, name);
+    if (this.#find(id) === undefined) this.#put(id, new OpenStream(basin, name, row, state, true));
   }
 
   /** The rows that create streams, beside their states, which each commit writes. None for no streams. */
@@ -369,26 +369,6 @@ export class StreamTable {
 
 function isThere(stream: OpenStream | undefined): boolean {
   return stream?.made === true && !stream.deleting;
-}
-
-/** The row of a stream as it was last accepted. */
-export function rowOf(stream: OpenStream): Write {
-  return { type: 'put', key: streamKey(stream.basin.number, stream.name), value: encodeStream(stream.row) };
-}
-
-/** Moves a stream in the schedule from `before` to the time in its row. */
-export function scheduleRows(stream: OpenStream, before: number | undefined): Write[] {
-  const { dueAt } = stream.row;
-  if (before === dueAt) return [];
-  const rows: Write[] = [];
-  if (before !== undefined) rows.push({ type: 'delete', key: dueKey(before, stream.number) });
-  if (dueAt !== undefined) rows.push(scheduled(stream, dueAt));
-  return rows;
-}
-
-function scheduled(stream: OpenStream, at: number): Write {
-  const value = encodePending({ basin: stream.basin.number, name: stream.name });
-  return { type: 'put', key: dueKey(at, stream.number), value };
 }
 
 function nameOf(basin: Pick<Basin, 'number'>, name: string): string {

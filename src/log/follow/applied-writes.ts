@@ -7,14 +7,14 @@
  */
 
 import { goOnWithWork } from '../../encoding/turns.ts';
-import { FOLLOWED_BYTES_MAX } from '../../model/limits.ts';
+import { FEED_TOLD_AT_ONCE_MAX, FOLLOWED_BYTES_MAX } from '../../model/limits.ts';
 import { Block, readBlockHeader } from '../../storage/block/block.ts';
 import type { Entry, Write } from '../../storage/engine.ts';
 import { readBlockKey } from '../../storage/keys.ts';
-import type { StreamStateRow } from '../../storage/values.ts';
-import type { BasinTable } from '../basins.ts';
+import type { StreamRow, StreamStateRow } from '../../storage/values.ts';
+import type { Basin, BasinTable } from '../basins.ts';
 import type { FedStream, Feeds } from '../many/feeds.ts';
-import { deletionPending, type OpenStream } from '../stream.ts';
+import { deletionPending, type OpenStream, type StreamState } from '../stream.ts';
 import type { StreamTable } from '../streams.ts';
 import { changesIn, type LogChanges } from './log-changes.ts';
 import type { MemberNames } from './member-names.ts';
@@ -39,6 +39,14 @@ interface Appended {
   readonly blocks: readonly Block[] | undefined;
 }
 
+/** A stream that begins with a transaction. */
+interface MadeStream {
+  readonly basin: Basin;
+  readonly name: string;
+  readonly row: StreamRow;
+  readonly state: StreamState;
+}
+
 export class AppliedWrites {
   readonly #deps: AppliedWritesDeps;
   /** Streams whose deletion is being applied: their readers are told when it is durable. */
@@ -55,11 +63,14 @@ export class AppliedWrites {
   async apply(writes: readonly Write[], commit: () => Promise<void>): Promise<void> {
     const changes = changesIn(writes);
     await this.#loadDeleted(changes);
+    await this.#loadAppended(changes);
+    const made = this.#made(changes);
     let told: Promise<unknown> | undefined;
     await this.#deps.turns.write(async () => {
-      const unpacked = await this.#unpack(changes);
+      const unpacked = await this.#unpack(changes, made);
       this.#takeAway(changes);
       await commit();
+      for (const { basin, name, row, state } of made.values()) this.#deps.streams.adopt(basin, name, row, state);
       told = this.#add(changes, unpacked);
       for (const stream of this.#deleted) this.#end(stream);
       this.#deleted.clear();
@@ -78,14 +89,44 @@ export class AppliedWrites {
     }
   }
 
+  /** What a reader of many has is in memory, as where it is appended: else its news would come behind those of others. */
+  async #loadAppended({ blocks }: LogChanges): Promise<void> {
+    const { streams, names } = this.#deps;
+    if (blocks.size > FEED_TOLD_AT_ONCE_MAX) return;
+    for (const number of blocks.keys()) {
+      const known = streams.byNumber(number) === undefined ? names.of(number) : undefined;
+      if (known !== undefined) await streams.find(known.basin, known.name);
+    }
+  }
+
+  /** Streams that begin here and that a reader of many has: they are in memory from then on, as where they were made. */
+  #made({ rows, states, blocks }: LogChanges): ReadonlyMap<number, MadeStream> {
+    const { basins, streams, names } = this.#deps;
+    const made = new Map<number, MadeStream>();
+    for (const { basin: basinNumber, name, row } of rows) {
+      const basin = basins.byNumber(basinNumber);
+      if (row === undefined || row.deletedAt !== undefined || basin === undefined) continue;
+      names.add(basin, name, row.number);
+      const state = states.get(row.number);
+      const isWanted = names.of(row.number) !== undefined && blocks.has(row.number);
+      if (!isWanted || streams.byNumber(row.number) !== undefined || state?.meteredBytes === undefined) continue;
+      made.set(row.number, { basin, name, row, state: { ...state, meteredBytes: state.meteredBytes } });
+    }
+    return made;
+  }
+
   /** The blocks that readers wait for. They are in memory of their own: a transaction is much larger than most of them. */
-  async #unpack({ blocks }: LogChanges): Promise<ReadonlyMap<number, readonly Block[]>> {
+  async #unpack(
+    { blocks }: LogChanges,
+    made: ReadonlyMap<number, MadeStream>,
+  ): Promise<ReadonlyMap<number, readonly Block[]>> {
     const { streams, feeds } = this.#deps;
     const unpacked = new Map<number, readonly Block[]>();
     let bytes = 0;
     for (const [number, entries] of blocks) {
       const stream = streams.byNumber(number);
-      if (stream === undefined || (stream.followers.size === 0 && feeds.of(stream) === undefined)) continue;
+      const isFollowed = stream !== undefined && (stream.followers.size > 0 || feeds.of(stream) !== undefined);
+      if (!isFollowed && !made.has(number)) continue;
       bytes += rawBytesOf(entries);
       // After a pause much comes at once. Their readers find it in the store.
       if (bytes > FOLLOWED_BYTES_MAX) break;
@@ -127,6 +168,7 @@ export class AppliedWrites {
       const stream = streams.byNumber(number);
       if (stream !== undefined && state !== undefined) settle(stream, state);
     }
+    // Also those of a basin that begins here.
     for (const { basin: number, name, row } of changes.rows) {
       const basin = basins.byNumber(number);
       if (row !== undefined && row.deletedAt === undefined && basin !== undefined) names.add(basin, name, row.number);
@@ -140,7 +182,7 @@ export class AppliedWrites {
       const { name } = appended.stream.basin;
       byBasin.set(name, [...(byBasin.get(name) ?? []), appended]);
     }
-    return Promise.all([...byBasin.values()].map((ofBasin) => this.#tell(ofBasin)));
+    return Promise.all([...byBasin.values()].map((ofBasin) => this.#tell(ofBasin, changes.order)));
   }
 
   /** What readers of many may be told of; those of one stream get it now. */
@@ -162,13 +204,19 @@ export class AppliedWrites {
     return { stream, open, start: { seqNum }, sealing: entries, blocks };
   }
 
-  #tell(appends: readonly Appended[]): Promise<void> | undefined {
+  /** One arrival order for all streams: that of the log. */
+  #tell(appends: readonly Appended[], order: readonly number[]): Promise<void> | undefined {
     const { feeds } = this.#deps;
     const telling = feeds.tellInTurns(appends);
     if (telling !== undefined) return telling;
-    for (const { stream, open, start, blocks } of appends) {
+    const byNumber = new Map(appends.map((append) => [append.stream.number, { ...append, at: 0 }]));
+    for (const number of order) {
+      const append = byNumber.get(number);
+      if (append === undefined) continue;
+      const { stream, open, start, blocks } = append;
+      const block = blocks?.[append.at++];
       for (const feed of feeds.of(stream) ?? []) {
-        if (open !== undefined && blocks !== undefined) feed.push(open, blocks);
+        if (open !== undefined && block !== undefined) feed.push(open, [block]);
         else {
           feed.miss(stream, start.seqNum);
           feed.wake();

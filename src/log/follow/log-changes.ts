@@ -28,6 +28,8 @@ export interface LogChanges {
   readonly states: ReadonlyMap<number, StreamStateRow | undefined>;
   /** What was appended to each stream, by number, in the order of the log. */
   readonly blocks: ReadonlyMap<number, readonly Entry[]>;
+  /** The stream of each of all these blocks, in the order of the log. */
+  readonly order: readonly number[];
 }
 
 /** @throws TailraceError `corrupt` */
@@ -36,6 +38,7 @@ export function changesIn(writes: readonly Write[]): LogChanges {
   const rows: StreamRowChange[] = [];
   const states = new Map<number, StreamStateRow | undefined>();
   const blocks = new Map<number, Entry[]>();
+  const order: number[] = [];
   for (const write of writes) {
     const { key } = write;
     const value = write.type === 'put' ? write.value : undefined;
@@ -44,6 +47,7 @@ export function changesIn(writes: readonly Write[]): LogChanges {
       const entries = blocks.get(stream) ?? [];
       entries.push({ key, value });
       blocks.set(stream, entries);
+      order.push(stream);
     } else if (key[0] === FAMILY.streamStates) {
       states.set(readStateKey(key), value === undefined ? undefined : decodeStreamState(value));
     } else if (key[0] === FAMILY.streams) {
@@ -53,5 +57,5 @@ export function changesIn(writes: readonly Write[]): LogChanges {
       basins.push([name, value === undefined ? undefined : { name, ...decodeBasin(value) }]);
     }
   }
-  return { basins, rows, states, blocks };
+  return { basins, rows, states, blocks, order };
 }
