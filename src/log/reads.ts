@@ -8,7 +8,7 @@ import { BlockCache } from './blocks.ts';
 import { Bounds } from './bounds.ts';
 import { decrypterFor } from './decrypt.ts';
 import type { ReadEvent } from './events.ts';
-import { type CatchUp, lookAgain } from './follow/look-again.ts';
+import { type CatchUp, catchUpFirst, lookAgain } from './follow/look-again.ts';
 import type { Feeds } from './many/feeds.ts';
 import type { MemberListDeps } from './many/list-members.ts';
 import { type ManyRange, ManyRead } from './many/read-many.ts';
@@ -17,7 +17,7 @@ import { type LogRead, OpenReads, type ReadsStat, type StreamRead } from './open
 import type { LogOptions, LogReadOptions } from './options.ts';
 import { type ReadContext, type RecordFilter, readFrom, resolveStart } from './read.ts';
 import { type BackPage, type BackRange, type BackWatch, readBack } from './read-back.ts';
-import type { OpenStream } from './stream.ts';
+import { deletionPending, type OpenStream } from './stream.ts';
 import type { StreamTable } from './streams.ts';
 import type { WantRows } from './summaries/row-finder.ts';
 
@@ -56,8 +56,12 @@ export class Reads {
     const { encryptionKey, protocol = 'library', filter } = by;
     const context = { ...this.#context(filter), plain: decrypterFor(stream, encryptionKey) };
     try {
-      const start = await lookAgain(() => resolveStart(context, stream, range), this.#deps.catchUp);
+      const { catchUp } = this.#deps;
       const bounds = new Bounds(range);
+      await catchUpFirst(catchUp, bounds.mayFollow && range.waitMs === undefined);
+      // Its deletion may have come meanwhile.
+      if (catchUp !== undefined && stream.deleting) throw deletionPending(stream.name);
+      const start = await lookAgain(() => resolveStart(context, stream, range), catchUp);
       return this.#reads.begin({
         stream,
         protocol,

@@ -216,6 +216,20 @@ describe('a reader of many streams', () => {
     }
   });
 
+  test('gets one order for all streams, that of the log, also of those that are made later', async () => {
+    for (const name of ['a', 'b']) await append(name, 'x');
+    await pair.deliver();
+    const reader = readMany('tail');
+    await untilLevel(reader);
+    for (const name of ['b', 'a', 'new', 'b', 'new', 'a']) await append(name, 'y');
+    const wanted = ['b 1', 'a 1', 'new from 0', 'new 0', 'b 2', 'new 1', 'a 2'];
+    await pair.deliver();
+    expect(await events(reader, wanted.length)).toEqual(wanted);
+    // Also what comes one by one, while its reader is not asked.
+    for (const name of ['newer', 'a', 'newer', 'b']) await appendAndDeliver(name, 'z');
+    expect(await events(reader, 5)).toEqual(['newer from 0', 'newer 0', 'a 3', 'newer 1', 'b 3']);
+  });
+
   test('from the tail misses nothing of a stream that it has not looked at yet', async () => {
     await appendAndDeliver('a', 'x', 'y');
     const reader = readMany('tail');
@@ -279,7 +293,7 @@ describe('a log that follows', () => {
     expect(await untilLevel(await read('new'))).toEqual(['0', 'level']);
     await append('new', 'y', 'z');
     expect(await untilLevel(await read('new', 3))).toEqual(['level']);
-    expect(pair.looks).toBe(2);
+    expect(pair.looks).toBe(3);
     expect(await failureOf(read('nothing'))).toBe('stream_not_found');
     expect(await failureOf(read('new', 4))).toBe('range_not_satisfiable');
   });

@@ -5,6 +5,18 @@ import { type ErrorCode, TailraceError } from '../../model/error.ts';
 /** Applies all that the log of the cluster holds now. @throws TailraceError `unavailable` when it does not answer */
 export type CatchUp = () => Promise<void>;
 
+/**
+ * Before a read begins: what was acknowledged by then is in it. One that ends at the tail is refused where that is not known;
+ * one that goes on begins with what is here. @throws TailraceError `unavailable`
+ */
+export async function catchUpFirst(catchUp: CatchUp | undefined, goesOn: boolean): Promise<void> {
+  try {
+    await catchUp?.();
+  } catch (error) {
+    if (!goesOn) throw error;
+  }
+}
+
 const MAY_BE_LATE: ReadonlySet<ErrorCode> = new Set([
   ...(['stream_not_found', 'stream_deletion_pending', 'basin_deletion_pending', 'range_not_satisfiable'] as const),
 ]);

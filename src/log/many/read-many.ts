@@ -17,7 +17,7 @@ import type { Basin } from '../basins.ts';
 import { Bounds } from '../bounds.ts';
 import { decrypterFor, withCipher } from '../decrypt.ts';
 import type { JoinedMember, Member, ReadEvent } from '../events.ts';
-import { type CatchUp, lookAgain } from '../follow/look-again.ts';
+import { type CatchUp, catchUpFirst, lookAgain } from '../follow/look-again.ts';
 import type { LogObserver, ReaderProtocol } from '../observer.ts';
 import { type LogRead, nextOf, OVER, returned, type Unsent } from '../open-reads.ts';
 import { type ReadContext, readFrom, wanted } from '../read.ts';
@@ -176,6 +176,7 @@ export class ManyRead implements LogRead {
   }
 
   async *#read(): AsyncGenerator<ReadEvent> {
+    await catchUpFirst(this.#deps.catchUp, true);
     while (this.#listedTo !== undefined && !this.#signal.aborted) yield* this.#list(this.#listedTo);
     this.#from = 'tail';
     this.#deps.feeds.listed(this.#feed);
@@ -219,7 +220,7 @@ export class ManyRead implements LogRead {
     if (joined.length > 0) yield this.#join(joined);
   }
 
-  /** May be called twice for a page: what the first call has set is set again. */
+  // May be called twice for a page: what the first call has set is set again.
   async #page(after: string): Promise<readonly JoinedMember[]> {
     const page = await listMembers(this.#deps, this.#basin, this.#selection, after);
     while (this.#feed.isBeingTold) await this.#feed.told();
@@ -393,8 +394,6 @@ function tooMany(): TailraceError {
 }
 
 function beyond(name: string, next: number, tail: number): TailraceError {
-  return new TailraceError(
-    'range_not_satisfiable',
-    `stream \`${name}\` cannot be resumed at ${next}: its tail is ${tail}`,
-  );
+  const message = `stream \`${name}\` cannot be resumed at ${next}: its tail is ${tail}`;
+  return new TailraceError('range_not_satisfiable', message);
 }
