@@ -93,7 +93,9 @@ export class BlockSkipper {
 
   async #step(position: number, untilMs: number | undefined): Promise<Glance> {
     const run = await this.#traces?.at(position);
-    if (run !== undefined && run.lastTimestamp < (untilMs ?? Number.POSITIVE_INFINITY)) {
+    // A row may show before it is known that the blocks which it is about are durable.
+    const isDurable = run !== undefined && run.end <= this.#stream.durable.nextSeq;
+    if (isDurable && run.lastTimestamp < (untilMs ?? Number.POSITIVE_INFINITY)) {
       this.#work += SKIP_BLOCK_BYTES + run.filter.length;
       return { passed: { seqNum: run.end, timestamp: run.lastTimestamp }, readUntil: run.end };
     }
@@ -122,7 +124,6 @@ export class BlockSkipper {
   #judgeRow(row: SummaryRow, position: number, untilMs: number | undefined) {
     let passed: Position | undefined;
     let i = row.indexOf(position) ?? row.blocks;
-    // A row may show before it is known that the blocks which it is about are durable.
     const isPassed = (at: number): boolean =>
       row.endOf(at) <= this.#stream.durable.nextSeq && !this.#mayWant(row.kindOf(at), row.summaryOf(at));
     for (; i < row.blocks && isPassed(i); i++) {
