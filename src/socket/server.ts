@@ -14,6 +14,7 @@ import { SOCKET_MESSAGE_BYTES_MAX, SOCKET_PING_MS } from '../model/limits.ts';
 import type { ReadRange } from '../model/read-range.ts';
 import { isAboutAccess } from '../observe/audit.ts';
 import type { Logger } from '../observe/logger.ts';
+import type { RequestSpans } from '../observe/self/request-spans.ts';
 import { DEFAULT_SUBPROTOCOL, type Subprotocol } from '../readers/encoders.ts';
 import { loadFilter } from '../readers/filter/load-filter.ts';
 import { LiveReader } from '../readers/live-reader.ts';
@@ -26,6 +27,9 @@ import { type Handshake, parseHandshake, type ReadRequest, subprotocolOf } from 
 import { ResumeInbox } from './resume-inbox.ts';
 import { SocketSink } from './socket-sink.ts';
 import { SocketWire } from './socket-wire.ts';
+import { UpgradeSpans } from './upgrade-spans.ts';
+
+const SWITCHING_PROTOCOLS = 101;
 
 /** What the server needs of the log, which has it all. B is its basin, S its stream. */
 export interface ReadableLog<B, S extends { readonly id: string }> {
@@ -51,6 +55,8 @@ export interface SocketServerDeps<B, S extends { readonly id: string }> extends 
   readonly logger: Logger;
   /** Told about assertions of ours that failed: code `fatal`. */
   readonly onFatal?: (error: unknown) => void;
+  /** Of the server's own telemetry; undefined where that is off. */
+  readonly spans?: Pick<RequestSpans, 'begin' | 'end'> | undefined;
   /** Takes over upgrades that would be refused, and those of streams that are not here. */
   readonly elsewhere?: SocketServer | undefined;
 }
@@ -86,6 +92,7 @@ export function createSocketServer<B, S extends { readonly id: string }>(deps: S
 class Server<B, S extends { readonly id: string }> implements SocketServer {
   readonly #deps: SocketServerDeps<B, S>;
   readonly #admission: Admission;
+  readonly #spans: UpgradeSpans;
   /** For the responses that ws writes. */
   readonly #correlationIds = new WeakMap<IncomingMessage, string>();
   readonly #server = new WebSocketServer({
@@ -102,10 +109,11 @@ class Server<B, S extends { readonly id: string }> implements SocketServer {
   constructor(deps: SocketServerDeps<B, S>) {
     this.#deps = deps;
     this.#admission = new Admission(deps);
+    this.#spans = new UpgradeSpans(deps.spans);
     const idOf = (request: IncomingMessage): string => this.#correlationIds.get(request) ?? '';
     this.#server.on('headers', (headers, request) => headers.push(`X-Correlation-Id: ${idOf(request)}`));
     this.#server.on('wsClientError', ({ message }, socket, request) =>
-      refuseUpgrade(idOf(request), socket, wrongHandshake(request, message)),
+      this.#refuse(idOf(request), socket, wrongHandshake(request, message)),
     );
   }
 
@@ -121,9 +129,10 @@ class Server<B, S extends { readonly id: string }> implements SocketServer {
       this.#connect({ request, socket, head, handshake, asked, plan }, () => socket.off('error', ignore));
     };
     if (this.#deps.elsewhere === undefined) {
+      this.#spans.begin(request, socket);
       if (plan instanceof TailraceError) this.#admission.noteRefused(asked, plan);
       if (refusal === undefined) connect();
-      else refuseUpgrade(asked.correlationId, socket, refusal);
+      else this.#refuse(asked.correlationId, socket, refusal);
       return;
     }
     void this.#isHere(plan).then((isHere) => {
@@ -146,18 +155,24 @@ class Server<B, S extends { readonly id: string }> implements SocketServer {
     }
   }
 
+  #refuse(correlationId: string, socket: Duplex, error: TailraceError): void {
+    this.#spans.failed(socket, error.code);
+    this.#spans.answered(socket, refuseUpgrade(correlationId, socket, error));
+  }
+
   #connect({ request, socket, head, handshake, asked, plan }: Admitted, onUpgraded: () => void): void {
     // A browser shows its page no status, so it is told by a frame; other clients get a plain 401 or 403.
     if (plan instanceof TailraceError && isAboutAccess(plan) && request.headers.origin === undefined) {
-      refuseUpgrade(asked.correlationId, socket, plan);
+      this.#refuse(asked.correlationId, socket, plan);
       return;
     }
     this.#correlationIds.set(request, asked.correlationId);
     this.#server.handleUpgrade(request, socket, head, (webSocket) => {
       onUpgraded();
+      this.#spans.answered(socket, SWITCHING_PROTOCOLS);
       // The system notices a peer that vanished also while neither side sends anything.
       if (socket instanceof Socket) socket.setKeepAlive(true, SOCKET_PING_MS);
-      const sink = new SocketSink(webSocket, socket);
+      const sink = new SocketSink(webSocket, socket, (code) => this.#spans.failed(socket, code));
       if (plan instanceof TailraceError) this.#tell(webSocket, sink, { handshake, asked }, plan);
       else this.#serve(webSocket, sink, plan, asked);
     });
@@ -274,8 +289,8 @@ const STATUSES: Partial<Record<ErrorCode, readonly [status: number, phrase: stri
   draining: [503, 'Service Unavailable'],
 };
 
-/** Refuses an upgrade in plain HTTP, since no WebSocket is there to say it, and closes the connection. */
-function refuseUpgrade(correlationId: string, socket: Duplex, error: TailraceError): void {
+/** Refuses an upgrade in plain HTTP, since no WebSocket is there to say it, and closes the connection. Returns the status. */
+function refuseUpgrade(correlationId: string, socket: Duplex, error: TailraceError): number {
   const [status, phrase] = STATUSES[error.code] ?? [500, 'Internal Server Error'];
   const body = JSON.stringify({ code: error.code, message: error.message });
   const head = [
@@ -291,6 +306,7 @@ function refuseUpgrade(correlationId: string, socket: Duplex, error: TailraceErr
   if (status === 503) head.push('Retry-After: 1');
   socket.once('finish', () => socket.destroy());
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
+  return status;
 }
 
 /** What ws finds wrong with the headers of an upgrade (RFC 6455, section 4.2.1). */

@@ -2,7 +2,7 @@
 
 import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
-import type { TailraceError } from '../model/error.ts';
+import type { ErrorCode, TailraceError } from '../model/error.ts';
 import type { Sink, SinkListener } from '../readers/sink.ts';
 import type { Frame } from '../readers/wire.ts';
 import { CLOSE_CODES, CLOSE_DONE } from './close-codes.ts';
@@ -11,14 +11,16 @@ export class SocketSink implements Sink {
   readonly closed: Promise<void>;
   readonly #socket: WebSocket;
   readonly #connection: Duplex;
+  readonly #onError: (code: ErrorCode) => void;
   #listener: SinkListener | undefined;
   #closeCode: number | undefined;
   /** It came to its own end: closed once everything is out, since ws cuts whoever takes long to answer a close. */
   #isEnding = false;
   #isClosing = false;
 
-  /** `connection` is what the WebSocket runs over. */
-  constructor(socket: WebSocket, connection: Duplex) {
+  /** `connection` is what the WebSocket runs over; `onError` is told what it is ended for. */
+  constructor(socket: WebSocket, connection: Duplex, onError: (code: ErrorCode) => void) {
+    this.#onError = onError;
     this.#socket = socket;
     this.#connection = connection;
     this.closed = new Promise((resolve) => {
@@ -62,6 +64,7 @@ export class SocketSink implements Sink {
 
   end(error: TailraceError | undefined): void {
     if (error !== undefined) {
+      this.#onError(error.code);
       this.#close(this.#closeCode ?? CLOSE_CODES[error.code], error.code);
       return;
     }

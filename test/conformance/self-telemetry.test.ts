@@ -14,6 +14,7 @@ import { call } from '../support/http-call.ts';
 import { parsePrometheus, sumOf } from '../support/prometheus.ts';
 import { failToStart, startServer } from '../support/server.ts';
 import { ManualClock } from '../support/socket-clock.ts';
+import { Reader } from '../support/socket-reader.ts';
 
 const TRACE = '0af7651916cd43dd8448eb211c80319c';
 const PARENT = 'b7ad6b7169203331';
@@ -82,6 +83,10 @@ test('with self it is in the stream tailrace/self, metrics at once and spans of 
     expect(names).toContain(name);
   expect((await send(first, 'POST', '/v1/logs', { body: LOGS, traceparent: SAMPLED })).status).toBe(200);
   expect((await send(first, 'GET', '/v1/streams/secret-name', { traceparent: SAMPLED })).status).toBe(404);
+  const socket = `ws://127.0.0.1:${first.port}/v1/streams/secret-name/records`;
+  const headers = { traceparent: SAMPLED };
+  expect((await new Reader(socket, ['s2.json', `bearer.${first.token}`], { headers }).ended).code).toBe(4404);
+  expect((await new Reader(socket, 's2.json', { headers }).refused).status).toBe(401);
   // The end sends what is left.
   expect(await first.stop()).toEqual({ code: 0, signal: null });
 
@@ -93,7 +98,11 @@ test('with self it is in the stream tailrace/self, metrics at once and spans of 
   ).toEqual([
     ['POST /v1/logs', TRACE, PARENT, 'tailrace'],
     ['GET /v1/streams/{stream}', TRACE, PARENT, 'tailrace'],
+    ['GET /v1/streams/{stream}/records', TRACE, PARENT, 'tailrace'],
+    ['GET /v1/streams/{stream}/records', TRACE, PARENT, 'tailrace'],
   ]);
+  const statuses = spans.map(({ metadata }) => metadata?.['http.response.status_code']);
+  expect(statuses.map(Number)).toEqual([200, 404, 101, 401]);
   expect(JSON.stringify(spans)).toContain('stream_not_found');
   expect(JSON.stringify(spans)).not.toContain('secret-name');
   await until(async () => (await selfTelemetry(second, 'dropped', 'metrics')) > 0);
