@@ -12,11 +12,13 @@ import { TrustedProxies } from './access/trusted-proxies.ts';
 import { secretOf } from './cluster/base.ts';
 import { clusterViewOf } from './cluster/describe-cluster.ts';
 import type { NodeUrls } from './cluster/node-info.ts';
-import { Replication, type ServedWhileFollowing } from './cluster/replication.ts';
+import { Replication } from './cluster/replication.ts';
+import type { FollowingCalls, ServedWhileFollowing } from './cluster/served.ts';
 import { ServerWatch } from './cluster/server-watch.ts';
 import { ClusterPorts, type LeadingServer } from './cluster-ports.ts';
 import { type Config, parseConfig } from './config.ts';
 import { MemoryBudget } from './encoding/memory-budget.ts';
+import { flushMsOf, REQUESTS_SHARE } from './end-serving.ts';
 import { FollowingServer, type FollowingServerParts } from './following-server.ts';
 import type { ListenerHandlers } from './http/connection/handlers.ts';
 import type { ForwardTarget } from './http/forward/forwarder.ts';
@@ -31,11 +33,12 @@ import { SYSTEM_CLOCK } from './observe/system-clock.ts';
 import { Warnings } from './observe/warnings.ts';
 import { type OpenStoreParts, openEngine, ownDataDir, storeFileIn } from './open-store.ts';
 import type { ServerOptions } from './options.ts';
-import { type ComposedServer, createServer, flushMsOf, REQUESTS_SHARE, type ServerSurroundings } from './server.ts';
+import { type ComposedServer, createServer, type ServerSurroundings } from './server.ts';
 import { Backups } from './storage/offline/backup.ts';
 import { openJetstreamLog } from './storage/replicated/jetstream-log.ts';
 import { openKeyBucket } from './storage/replicated/key-bucket.ts';
 import { connectNats, type NatsOptions } from './storage/replicated/nats-connection.ts';
+import type { Replica } from './storage/replicated/replica.ts';
 import type { ReplicatedEngine } from './storage/replicated/replicated-engine.ts';
 import type { DescribedRootToken, ServerAddress, ServerDescription, SupervisedServer } from './tailrace-server.ts';
 
@@ -134,7 +137,10 @@ async function openNode(node: NodeParts, open: { close(): Promise<void> }[]): Pr
   const served = new Served(node, around);
   const memory = new MemoryBudget(config.memoryLimit);
   const warnings = new Warnings(logger, clock);
-  const following = new Following({ ...{ config, clock, logger, warnings, trust, memory }, ports: () => ports });
+  const following = new Following({
+    ...{ config, clock, logger, warnings, trust, memory, lentPorts },
+    ports: () => ports,
+  });
   const unsafe = config.clusterUnsafeSync ? [UNSAFE] : [];
   const replication: Replication = await Replication.open({
     ...{ log, bucket, clock, logger, cluster, served, following, version: VERSION, start: randomUUID() },
@@ -187,7 +193,7 @@ class Served {
 
   async begin(engine: ReplicatedEngine, onDamaged: (error: TailraceError) => void): Promise<void> {
     const { config, parts } = this.#node;
-    const over = { engine, storeFile: storeFileIn(path.resolve(config.dataDir)), isNew: false };
+    const over = { engine, storeFile: storeFileIn(path.resolve(config.dataDir)), isNew: false, onDamaged };
     const server = await createServer(config, { ...parts, over }, this.#around);
     server.start();
     this.#server = server;
@@ -198,12 +204,13 @@ class Served {
     const server = this.#server;
     this.#server = undefined;
     this.#current = undefined;
-    await server?.close(reason.code === 'draining' ? HAND_OVER_MS : LOST_LEAD_MS);
+    const handOverMs = Math.min(HAND_OVER_MS, this.#node.config.shutdownTimeout);
+    await server?.close(reason.code === 'draining' ? handOverMs : LOST_LEAD_MS);
   }
 }
 
 interface FollowingDeps
-  extends Pick<FollowingServerParts, 'config' | 'clock' | 'logger' | 'warnings' | 'trust' | 'memory'> {
+  extends Pick<FollowingServerParts, 'config' | 'clock' | 'logger' | 'warnings' | 'trust' | 'memory' | 'lentPorts'> {
   ports(): ClusterPorts;
 }
 
@@ -222,11 +229,11 @@ class Following implements ServedWhileFollowing {
     return this.#server?.handlers;
   }
 
-  async begin(replica: Replica, catchUp: () => Promise<void>): Promise<void> {
+  async begin(replica: Replica, calls: FollowingCalls): Promise<void> {
     const { ports, ...parts } = this.#deps;
     try {
       const server = await FollowingServer.open({
-        ...{ ...parts, replica, catchUp, elsewhere: ports().elsewhere },
+        ...{ ...parts, ...calls, replica, elsewhere: ports().elsewhere },
         connections: () => ports().connections,
         onBroken: (error) => {
           this.#warn(error);
@@ -302,8 +309,7 @@ class ClusterNode implements SupervisedServer {
   async #close(): Promise<void> {
     const { ports, config } = this.#node;
     await ports.stopAccepting();
-    await ports.drain(config.shutdownTimeout * REQUESTS_SHARE);
-    await this.#closeRest();
+    await Promise.all([ports.drain(config.shutdownTimeout * REQUESTS_SHARE), this.#closeRest()]);
     await ports.close(flushMsOf(config.shutdownTimeout));
   }
 }

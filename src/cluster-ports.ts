@@ -58,8 +58,6 @@ const UNCONFIRMED_GET =
   /^\/(?:health|ping|readyz|metrics|openapi\.json|asyncapi\.json|llms[^/]*\.txt|assets\/[^?]*)?(?:\?|$)/;
 /** How often it is looked whether what was passed on is over. */
 const DRAIN_LOOK_MS = 20;
-const SESSION = 's2s/';
-const EVENT_STREAM = 'text/event-stream';
 
 /** Lives from `listen` to `close`. */
 export class ClusterPorts {
@@ -88,6 +86,15 @@ export class ClusterPorts {
 
   get address(): ServerAddress | undefined {
     return this.#address;
+  }
+
+  /** The way to the node that leads. */
+  get elsewhere(): ListenerHandlers {
+    return this.#forwarders.http;
+  }
+
+  get connections(): number {
+    return this.#listeners.http.connections + this.#listeners.grpc.connections;
   }
 
   /** Whether the node stops. */

@@ -6,12 +6,17 @@ import { TailraceError } from './model/error.ts';
 import type { ReaderSet } from './readers/reader-set.ts';
 
 /** Share of the time for requests that have begun, and for sessions to end by themselves. */
-const REQUESTS_SHARE = 0.6;
+export const REQUESTS_SHARE = 0.6;
 /** Share of it for the last frames of sessions and readers. */
 const LAST_FRAMES_SHARE = 0.2;
 /** Share of it for sending responses that are ready, and the most time for that. The store has the rest. */
 const FLUSH_SHARE = 0.1;
 const FLUSH_MS = 1_000;
+
+/** The part of it in which responses that are ready leave. */
+export function flushMsOf(withinMs: number): number {
+  return Math.min(FLUSH_MS, withinMs * FLUSH_SHARE);
+}
 
 /** Returns how long responses that were ready had to leave. */
 export async function endServing(
@@ -24,7 +29,7 @@ export async function endServing(
   await within(REQUESTS_SHARE, Promise.all(ports.map((port) => port.drain())));
   await within(LAST_FRAMES_SHARE, readers.finish(stopping()));
   await readers.close();
-  const flushMs = Math.min(FLUSH_MS, withinMs * FLUSH_SHARE);
+  const flushMs = flushMsOf(withinMs);
   await Promise.all(ports.map((port) => port.close(flushMs)));
   return flushMs;
 }

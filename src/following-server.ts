@@ -13,6 +13,7 @@ import { endServing } from './end-serving.ts';
 import { FollowedAccess } from './followed-access.ts';
 import { UploadWatch } from './http/body/upload-watch.ts';
 import type { ListenerHandlers } from './http/connection/handlers.ts';
+import type { LentPorts } from './http/lent-requests.ts';
 import { readerPortRoutes } from './http/routes/reader-port.ts';
 import { HttpServer } from './http/server.ts';
 import { LateSocketServer } from './late-socket-server.ts';
@@ -36,11 +37,14 @@ export interface FollowingServerParts {
   readonly logger: Logger;
   readonly warnings: Warnings;
   readonly trust: NodeTrust;
+  readonly lentPorts: LentPorts;
   /** Shared with what the node passes on. */
   readonly memory: MemoryBudget;
   readonly replica: Replica;
   /** Applies all that the log of the cluster holds now. */
   readonly catchUp: CatchUp;
+  /** Called with what turns out to be damaged in the store. */
+  onDamaged(error: TailraceError): void;
   /** The way to the node that leads. */
   readonly elsewhere: ListenerHandlers;
   /** Connections of the node. */
@@ -60,7 +64,7 @@ export class FollowingServer {
   #isBroken = false;
 
   private constructor(parts: FollowingServerParts, log: Log, access: FollowedAccess, metrics: Metrics) {
-    const { config, clock, logger, warnings, trust, memory, elsewhere } = parts;
+    const { config, clock, logger, warnings, trust, memory, elsewhere, lentPorts } = parts;
     this.#parts = parts;
     this.#log = log;
     this.#access = access;
@@ -77,7 +81,7 @@ export class FollowingServer {
       return createSocketServer({ ...shared, ...reporting, elsewhere });
     });
     const common = {
-      ...{ ...shared, ...reporting, clock, senders, metrics, observer: metrics, ownsPort: false },
+      ...{ ...shared, ...reporting, clock, senders, metrics, observer: metrics, lentPort: lentPorts },
       reading: {
         ...{ budget: memory, strangers: memory, pool, watch: new UploadWatch(clock), workload: undefined },
         ...{ wireBytesMax: config.wireBytesMax, bodyBytesMax: config.bodyBytesMax },
@@ -110,7 +114,7 @@ export class FollowingServer {
     const engine = readOnly(replica.local);
     const metrics = new Metrics();
     const onFatal = (error: TailraceError): void => server.#break(error);
-    const options = { clock, observer: metrics, onFatal };
+    const options = { clock, observer: metrics, onFatal, onDamaged: parts.onDamaged };
     const log = await Log.follow(engine, options, catchUp);
     const server: FollowingServer = new FollowingServer(
       parts,

@@ -66,19 +66,6 @@ export interface ServerSurroundings {
   readonly address?: () => ServerAddress | undefined;
 }
 
-/** Share of the shutdown timeout for requests that have begun, and for sessions to end by themselves. */
-export const REQUESTS_SHARE = 0.6;
-/** Share of it for the last frames of sessions and readers. */
-const LAST_FRAMES_SHARE = 0.2;
-/** Share of it for sending responses that are ready, and the most time for that. The store has the rest. */
-const FLUSH_SHARE = 0.1;
-const FLUSH_MS = 1_000;
-
-/** The part of the shutdown timeout in which responses that are ready go out. */
-export function flushMsOf(withinMs: number): number {
-  return Math.min(FLUSH_MS, withinMs * FLUSH_SHARE);
-}
-
 /** Any time will do: the timer is only there. */
 const ALIVE_MS = 1_000;
 
@@ -122,7 +109,8 @@ async function buildServer(
   const readers = new ReaderSet({ clock, pool, memory: budget });
   const socketServer = new LateSocketServer(async () => {
     const { createSocketServer } = await import('./socket/server.ts');
-    return createSocketServer({ log, access, basinRule, readers, origins, proxies, ...reporting });
+    const spans = own?.spans;
+    return createSocketServer({ log, access, basinRule, readers, origins, proxies, spans, ...reporting });
   });
   const strangers = new MemoryBudget(STRANGERS_MEMORY_BYTES_MAX);
   const common = {
@@ -328,11 +316,8 @@ class RunningServer implements ComposedServer {
 
   async #close(withinMs: number): Promise<void> {
     const { http, grpc } = this.#ports;
-    await within(REQUESTS_SHARE, Promise.all([http.drain(), grpc?.drain()]));
-    await within(LAST_FRAMES_SHARE, this.#readers.finish(stopping()));
-    await this.#readers.close();
-    const flushMs = flushMsOf(withinMs);
-    await Promise.all([http.close(flushMs), grpc?.close(flushMs)]);
+    const ports = grpc === undefined ? [http] : [http, grpc];
+    const flushMs = await endServing(ports, this.#readers, this.#opened.clock, withinMs);
     await this.#own?.close(flushMs);
     await this.#access.close();
     this.#loop.close();

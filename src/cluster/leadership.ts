@@ -130,7 +130,7 @@ export class Leadership {
     void this.#options.lead().catch((error: unknown) => this.giveUp(asTailraceError(error)));
   }
 
-  /** Whether nobody else leads, where the key has been the same for so long. */
+  /** Whether no other node leads, where the key has been the same for so long. */
   #mayTry(leader: LeaderEntry | undefined, unchangedMs: number): boolean {
     const waitMs = this.#mustStandBack ? LEADERLESS_MS_MAX : 0;
     // A key that stays as it is for its time is over, also where NATS, which elects at that moment, does not end it yet.

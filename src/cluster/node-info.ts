@@ -58,3 +58,8 @@ export function decodeLeader(entry: KeyEntry): LeaderEntry {
 export function decodeNode(entry: KeyEntry): NodeInfo {
   return JSON.parse(Buffer.from(entry.value).toString()) as NodeInfo;
 }
+
+/** Whether it can be asked to take over: a node that was the one that leads says so for a while after its end. */
+export function mayLead({ role, isDraining, isDamaged }: NodeInfo): boolean {
+  return role === 'following' && !isDraining && isDamaged !== true;
+}

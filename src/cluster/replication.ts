@@ -26,25 +26,10 @@ import { KeptLog } from './kept-log.ts';
 import { Leadership } from './leadership.ts';
 import { LogFollower } from './log-follower.ts';
 import { Membership } from './membership.ts';
-import type { LeaderEntry, NodeInfo, NodeUrls } from './node-info.ts';
+import { type LeaderEntry, mayLead, type NodeInfo, type NodeUrls } from './node-info.ts';
 import { Scrub } from './scrub.ts';
+import type { ServedWhileFollowing, ServedWhileLeading } from './served.ts';
 import { takeSnapshot } from './take-snapshot.ts';
-
-/** What a node does while it leads. */
-export interface ServedWhileLeading {
-  /** Begins to serve over the engine, and tells what turns out to be damaged in the store. */
-  begin(engine: ReplicatedEngine, onDamaged: (error: TailraceError) => void): Promise<void>;
-  /** Ends it; in order where the reason is `draining`, else at once. Closes the engine. */
-  end(reason: TailraceError): Promise<void>;
-}
-
-/** What a node does while it follows. Not to be called before another call is over. */
-export interface ServedWhileFollowing {
-  /** Begins to serve from the replica, to which nothing is applied meanwhile. `catchUp` applies all that the log holds. */
-  begin(replica: Replica, catchUp: () => Promise<void>): Promise<void>;
-  /** Ends it, if it has begun; in order where the node stops. */
-  end(isStopping: boolean): Promise<void>;
-}
 
 export interface ReplicationOptions {
   readonly log: ReplicatedLog;
@@ -221,7 +206,7 @@ export class Replication {
         if (canFollow && !mustCopy) {
           this.#problem = undefined;
           this.#scrubStore();
-          this.#follow();
+          await this.#follow();
           this.#leadership.start();
           return;
         }
@@ -271,11 +256,12 @@ export class Replication {
 
   async #follow(): Promise<void> {
     const { log, clock, following } = this.#options;
-    const replica = this.#replica;
+    const [replica, local] = [this.#replica, this.#local];
     if (replica === undefined || this.#stop.signal.aborted) return;
     this.#role = 'following';
     this.#follower = undefined;
-    await following.begin(replica, () => this.#follower?.catchUp() ?? Promise.reject(notFollowing()));
+    const catchUp = (): Promise<void> => this.#follower?.catchUp() ?? Promise.reject(notFollowing());
+    await following.begin(replica, { catchUp, onDamaged: (error) => this.#damaged(local, error) });
     this.#follower = LogFollower.start({
       ...{ log, replica, clock },
       onError: (error) => this.#cannotFollow(error),
@@ -296,7 +282,7 @@ export class Replication {
     if (error.code !== 'corrupt' || this.#role !== 'following') return;
     this.#role = 'joining';
     void this.#change(async () => {
-      await this.#follower?.stop();
+      await this.#endFollowing(false);
       // Another node may be past that place.
       await this.#join((this.#replica?.sequence ?? 0) + 1);
     });
@@ -333,7 +319,7 @@ export class Replication {
       return;
     if (!this.#damage.mayRepair(this.#options.clock.monotonicMs())) return;
     this.#role = 'joining';
-    await this.#follower?.stop();
+    await this.#endFollowing(false);
     await this.#join(0);
   }
 
@@ -403,7 +389,6 @@ export class Replication {
   }
 }
 
-/** One that is asked to take over: a node that was the one that leads says so for a while after its end. */
-function mayLead({ role, isDraining, isDamaged }: NodeInfo): boolean {
-  return role === 'following' && !isDraining && isDamaged !== true;
+function notFollowing(): TailraceError {
+  return new TailraceError('unavailable', 'this node does not follow the log of its cluster yet: send again');
 }

@@ -1,6 +1,6 @@
 /**
  * Reads the whole store of a node again and again, slowly and only while nothing else is to be done, to find what its disk
- * has damaged before somebody wants it.
+ * has damaged before it is read.
  */
 
 import { isWorking } from '../encoding/turns.ts';
@@ -17,7 +17,7 @@ export interface ScrubOptions {
   onDamaged(error: TailraceError): void;
 }
 
-/** Lives from `start` to `stop`. The first pass begins at once: a disk may be damaged while nobody reads it. */
+/** Lives from `start` to `stop`. The first pass begins at once: a disk may be damaged where nothing is read. */
 export class Scrub {
   readonly #options: ScrubOptions;
   #stopped = false;

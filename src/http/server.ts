@@ -113,7 +113,18 @@ export class HttpServer {
   #onIdle: () => void = () => {};
 
   /** @throws TailraceError `config` when the TLS files cannot be used */
-  constructor({ upgrade, tls, origins, proxies, onFatal, routes, portAdvice, own, ...parts }: HttpServerDeps) {
+  constructor({
+    upgrade,
+    tls,
+    origins,
+    proxies,
+    onFatal,
+    routes,
+    portAdvice,
+    own,
+    elsewhere,
+    ...parts
+  }: HttpServerDeps) {
     const { lentPort, access, basinRule, audit, clock, logger, warnings, senders, readers } = parts;
     const { clock: time, reading } = parts;
     const answers = new AnswerWatch(time);

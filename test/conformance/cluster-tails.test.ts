@@ -177,7 +177,7 @@ function servesWhatIsNew(): void {
   });
 
   test('passes on what it does not know, and the answer is that of the node that leads', async () => {
-    const strange = clientOf(reading, 'a-token-that-nobody-knows-and-that-is-long');
+    const strange = clientOf(reading, 'a-token-that-is-not-known-and-that-is-long');
     expect((await strange.sse('kept', '?seq_num=0')).status).toBe(401);
     expect((await clientOf(reading).sse('missing', '?seq_num=0')).status).toBe(404);
     expect((await clientOf(reading).sse('kept', '?seq_num=7')).status).toBe(416);

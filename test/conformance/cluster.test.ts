@@ -99,6 +99,7 @@ describeWithNats('a cluster', () => {
   beforeAll(begin);
   afterAll(end);
   testRequests();
+  testStop();
   testLosses();
   testStores();
 });
@@ -201,7 +202,7 @@ function testRequests(): void {
   });
 }
 
-function testLosses(): void {
+function testStop(): void {
   test('answers what a node has passed on before it is stopped, and refuses what comes then', async () => {
     const node = followerOf(await leaderOf(nodes));
     const [under, late, looking] = await Promise.all([openTo(node), openTo(node), openTo(node)]);
@@ -227,7 +228,9 @@ function testLosses(): void {
     await untilStanding(node, ({ leader }) => leader !== undefined);
     expect(await clientOf(node).bodies('passed-on')).toEqual(['on its way']);
   });
+}
 
+function testLosses(): void {
   test('has another node lead at once when the one that leads is stopped, and loses nothing', async () => {
     // A reader that would go on for ever holds it up no longer than the end of requests takes.
     const events = await clientOf(await leaderOf(nodes)).sse('before', '?seq_num=0');

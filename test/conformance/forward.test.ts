@@ -120,6 +120,9 @@ describe('through a node that passes requests on', () => {
     session.sendInputs({ records: [{ body: 'second' }] });
     session.halfClose();
     expect((await session.restOfAcks()).end).toBe('clean');
+    const refused = http1Session(node, 'POST', 'over-http1');
+    refused.sendInputs({ records: [{ body: 'third' }], matchSeqNum: 0 });
+    expect((await refused.restOfAcks()).end).toMatchObject({ status: 412 });
   });
 
   test('server-sent events and a WebSocket follow a stream, and a refused WebSocket says why', async () => {

@@ -93,6 +93,24 @@ test('another node leads when the key was not renewed for its time, also where N
   expect(first.it.role).toBe('following');
 });
 
+test('a node serves readers from its replica while it follows, which can be brought up to the end of the log', async () => {
+  const [first, second] = [await start('a'), await start('b')];
+  await until(() => first.it.role === 'leading' && second.reading.length === 1);
+  expect(first.reading).toEqual([]);
+  const [served] = second.reading;
+  await settled(leading(first).commit([put('k', '1')]));
+  const { sequence } = first.it.describe();
+  // The clock goes on while a slow disk writes, so that it may be too late.
+  await settled(served?.catchUp() ?? Promise.resolve()).catch(() => until(() => served?.replica.sequence === sequence));
+  expect(served?.replica.sequence).toBe(sequence);
+  second.log.isCutOff = true;
+  await expect(settled(served?.catchUp() ?? Promise.resolve())).rejects.toMatchObject(UNAVAILABLE);
+  second.log.isCutOff = false;
+  await settled(first.it.close());
+  await until(() => second.it.role === 'leading');
+  expect(second.reading).toEqual([]);
+});
+
 test('a node that ended at once leads again when it starts, although its key is not over', async () => {
   const [first, second] = [await start('a'), await start('b')];
   await until(() => first.it.role === 'leading' && second.it.leader !== undefined);

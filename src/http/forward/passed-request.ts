@@ -151,9 +151,11 @@ export class PassedRequest {
       transport.stream.respond({ ...passed, ':status': status }, { endStream: isEnd, waitForTrailers: !isEnd });
     } else {
       const { response } = transport;
-      this.#isLast = closesAfter(this.#exchange, response, this.#deps.context);
+      // A session has a response of unknown length, and ends while its client still sends.
+      const isWhole = headers['content-length'] !== undefined;
+      this.#isLast = isWhole && closesAfter(this.#exchange, response, this.#deps.context);
       // Its client may send the body or not: what comes next on the connection cannot be told.
-      if (awaitsContinue || this.#isLast) passed.connection = 'close';
+      if (awaitsContinue || this.#isLast || this.#deps.context.closing()) passed.connection = 'close';
       response.writeHead(status, passed);
       // With the first bytes of the body, where they are there.
       setImmediate(() => response.flushHeaders());
