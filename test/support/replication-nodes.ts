@@ -7,8 +7,10 @@ import { pipeline } from 'node:stream/promises';
 import { Replication } from '../../src/cluster/replication.ts';
 import type { TailraceError } from '../../src/model/error.ts';
 import type { LogFields } from '../../src/observe/logger.ts';
+import type { LatchingEngine } from '../../src/storage/latching-engine.ts';
 import { openLmdbEngine } from '../../src/storage/lmdb.ts';
 import { Backups } from '../../src/storage/offline/backup.ts';
+import type { Replica } from '../../src/storage/replicated/replica.ts';
 import type { ReplicatedEngine } from '../../src/storage/replicated/replicated-engine.ts';
 import { TestClock } from './log-harness.ts';
 import {
@@ -24,13 +26,18 @@ export interface ReplicationNode {
   readonly bucket: MemoryKeyBucket;
   /** What it served, and why that ended. */
   readonly ends: string[];
+  /** What it serves readers from, while it does. */
+  readonly reading: Reading[];
   /** Tells it, while it leads, that something in its store is damaged. */
   onDamaged(error: TailraceError): void;
 }
 
+interface Reading {
+  readonly replica: Replica;
+  catchUp(): Promise<void>;
+}
+
 const TURNS_MAX = 2_000;
-/** After so many it is the disk that is waited for. */
-const QUICK_TURNS = 300;
 const STEP_MS = 250;
 
 /** Close it in the end. */
@@ -43,6 +50,8 @@ export class ReplicationNodes {
   readonly #closing: (() => void)[] = [];
   #nodes: ReplicationNode[] = [];
   #starts = 0;
+  /** Commits that are under way. */
+  #writing = 0;
 
   /** @param endsKeys false for NATS that is late to end keys */
   constructor(dir: string, endsKeys = true) {
@@ -58,6 +67,7 @@ export class ReplicationNodes {
     const log = store.connect();
     const bucket = this.bucketStore.connect();
     const ends: string[] = [];
+    const reading: Reading[] = [];
     const dataDir = this.dataDirOf(name);
     let engine: ReplicatedEngine | undefined;
     const it = await Replication.open({
@@ -74,14 +84,22 @@ export class ReplicationNodes {
           await engine?.close();
         },
       },
-      openStore: () => openLmdbEngine({ path: dataDir }),
+      following: {
+        begin: async (replica, { catchUp }) => {
+          reading.push({ replica, catchUp });
+        },
+        end: async () => {
+          reading.length = 0;
+        },
+      },
+      openStore: () => this.#openStore(dataDir),
       nodeHeaders: {},
       snapshotPath: '/snapshot',
       caFile: undefined,
       storeFile: path.join(dataDir, 'tailrace.mdb'),
       problems: () => [],
     });
-    const node: ReplicationNode = { it, log, bucket, ends, onDamaged: () => {} };
+    const node: ReplicationNode = { it, log, bucket, ends, reading, onDamaged: () => {} };
     this.#nodes.push(node);
     await this.settled(it.start());
     // Else another one could lead, where the disk is slow.
@@ -122,7 +140,7 @@ export class ReplicationNodes {
 
   /** Moves the clock until something is so. */
   async until(isSo: () => boolean): Promise<void> {
-    for (let turns = 0; turns < TURNS_MAX && !isSo(); turns++) await this.turn(turns > QUICK_TURNS);
+    for (let turns = 0; turns < TURNS_MAX && !isSo(); turns++) await this.turn();
     if (isSo()) return;
     const said = this.#nodes.map(({ it }) => JSON.stringify(it.describe())).join('\n');
     throw new Error(`it did not become so: ${isSo.toString()}\n${said}`);
@@ -135,15 +153,24 @@ export class ReplicationNodes {
       isDone = true;
     });
     done.catch(() => {});
-    for (let turns = 0; turns < TURNS_MAX && !isDone; turns++) await this.turn(turns > QUICK_TURNS);
+    for (let turns = 0; turns < TURNS_MAX && !isDone; turns++) await this.turn();
     return done;
   }
 
-  /** Writes to a disk take real time, so the clock waits for some turns of the event loop. */
-  async turn(isSlow = false): Promise<void> {
-    if (isSlow) await new Promise((resolve) => setTimeout(resolve, 5));
-    for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
+  /** Moves the clock a little when what is written to disks is there: that takes real time, which the clock must not outrun. */
+  async turn(): Promise<void> {
+    for (let i = 0; i < 20 || this.#writing > 0; i++) await new Promise((resolve) => setImmediate(resolve));
     this.clock.advance(STEP_MS);
+  }
+
+  async #openStore(dataDir: string): Promise<LatchingEngine> {
+    const engine = await openLmdbEngine({ path: dataDir });
+    const commit = engine.commit.bind(engine);
+    engine.commit = (...given) => {
+      this.#writing++;
+      return commit(...given).finally(() => this.#writing--);
+    };
+    return engine;
   }
 
   async close(): Promise<void> {
