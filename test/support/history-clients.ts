@@ -72,7 +72,14 @@ export async function runClients(target: Target, history: History, acks: number,
   const acked = (): void => {
     if (--left === 0) enough();
   };
-  await runAll(target, { history, name: '', acked, isOver: () => false, again: async () => false });
+  await runAll(target, {
+    history,
+    name: '',
+    acked,
+    isOver: () => false,
+    pace: async () => {},
+    again: async () => false,
+  });
 }
 
 /**
@@ -83,14 +90,15 @@ export async function runLastingClients(
   target: Target,
   { history, name, isOver }: { readonly history: History; readonly name: string; isOver(): boolean },
 ): Promise<void> {
+  const pace = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
   const again = async (): Promise<boolean> => {
-    if (!isOver()) await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+    if (!isOver()) await pace();
     return !isOver();
   };
-  await runAll(target, { history, name, acked: () => {}, isOver, again });
+  await runAll(target, { history, name, acked: () => {}, isOver, pace, again });
 }
 
-interface Run extends Pick<Shared, 'history' | 'acked' | 'isOver'> {
+interface Run extends Pick<Shared, 'history' | 'acked' | 'isOver' | 'pace'> {
   /** Put before the names of clients. */
   readonly name: string;
   /** Whether a client begins once more when its server gave no answer. */
@@ -99,7 +107,10 @@ interface Run extends Pick<Shared, 'history' | 'acked' | 'isOver'> {
 
 async function runAll(target: Target, { name, again, ...run }: Run): Promise<void> {
   const agent = new Agent({ keepAlive: true });
-  const call: Call = (method, path, body) => ask(target, agent, method, path, body);
+  const call: Call = async (method, path, body) => {
+    await run.pace();
+    return ask(target, agent, method, path, body);
+  };
   const { tail } = (await call('GET', `${PATH}/tail`))?.json ?? {};
   const shared: Shared = { ...run, call, tail: (tail as { seq_num: number } | undefined)?.seq_num ?? 0 };
   const calling = [plain, plain, matching, matching, fencing, fencing, reading, reading, tailing];
@@ -125,6 +136,8 @@ interface Shared {
   readonly history: History;
   readonly acked: () => void;
   readonly isOver: () => boolean;
+  /** Waits before each operation: several nodes with all clients at full speed have no time for their faults. */
+  readonly pace: () => Promise<void>;
   /** The largest tail that any client was told. */
   tail: number;
 }
@@ -231,7 +244,7 @@ async function tailing(client: string, { call, history, isOver }: Shared): Promi
 }
 
 /** Several batches of one session under way at once; when it breaks, batches without an ack have an unknown outcome. */
-async function sessioning(client: string, { history, acked, isOver }: Shared, target: Target): Promise<void> {
+async function sessioning(client: string, { history, acked, isOver, pace }: Shared, target: Target): Promise<void> {
   const stream = sdkOf(target).basin(BASIN).stream(STREAM, { forceTransport: 's2s' });
   const session = await stream.appendSession({ maxInflightBatches: SESSION_BATCHES }).catch(noAnswer);
   if (session === undefined) return;
@@ -252,7 +265,7 @@ async function sessioning(client: string, { history, acked, isOver }: Shared, ta
     }
   };
   const lane = async (): Promise<void> => {
-    while (!isOver() && (await one()));
+    while (!isOver() && (await one())) await pace();
   };
   await Promise.all(Array.from({ length: SESSION_BATCHES }, lane));
   await Promise.allSettled([session.close(), stream.close()]);

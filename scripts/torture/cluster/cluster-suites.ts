@@ -18,17 +18,20 @@ import { startNatsServers } from '../../../test/support/nats-servers.ts';
 const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
 const FOLDERS = ['test/conformance', 'test/conformance/otlp'];
 
-/** Suites by how their names begin, each with why it says nothing about a cluster. */
+/** Suites by how their names begin, each with why it says nothing about a cluster, or is of one process. */
 const LEFT_OUT: Readonly<Record<string, string>> = {
   'cli-': 'the command line calls a server as the other suites do',
   'cluster|forward|deploy': 'they have clusters of their own',
   'image|package|release|readme|descriptions|examples|library|vercel|source-activitylog': 'they are about files',
-  'systemd|socket-activation|lifecycle|data-dir|store|format|background|init-|self-telemetry': 'they are about a start',
-  'metrics-prometheus|watching|audit|log-format|secrets': 'they read what one process writes',
-  'backup|proxies|openapi|misspelt': 'they ask for metrics, or for files, of the process',
+  'systemd|socket-activation|lifecycle|data-dir|store|format|background|init-|http-tls|http-access':
+    'they are about a start',
+  'metrics-|watching|audit|log-format|secrets|senders|stream-figures|self-telemetry': 'the process that leads says it',
+  'otlp-(?:http-details|ids|json-forms|repairs)|policy-(?:content|dedupe)|grpc-|access-waiting':
+    'they count in its metrics',
+  'backup|proxies|openapi|misspelt|cors|basin-choice|http-s2': 'they ask a node for what it answers of itself',
   'overload|event-loop|memory-shares|unread-answers|readers-stalled|replay-slow|http-floods':
     'they measure one process',
-  'http-stopping|grpc-stopping|sdk-restart|s2s-restart|exporter-draining': 'they stop the process that answers',
+  'http-stopping|sdk-restart|s2s-(?:restart|lifecycle)|exporter-draining|records-(?:read|sse)': 'they stop it',
 };
 
 /** @throws Error when a suite fails, or none ran */

@@ -1,6 +1,6 @@
 /**
  * Three nodes over three servers of NATS on loopback. Writers send OTLP and S2 through all nodes while nodes and servers are
- * killed, stopped and ended at random. In the end every acknowledged record is there once, in order and at its position, in
+ * killed, stopped, ended and cut off at random, and all six killed at once. In the end every acknowledged record is there once, in order and at its position, in
  * what a reader gets through each node and in the store of each; what concurrent clients of one stream were told through all
  * nodes is linearizable; and after the loss of a leader another one takes appends within 15 seconds.
  *
@@ -26,9 +26,10 @@ import {
   say,
   seconds,
 } from './check-cluster.ts';
-import { disturb, type FaultRecord } from './cluster-faults.ts';
+import { disturb, type FaultRecord, type Machines } from './cluster-faults.ts';
 import { ClusterWriters } from './cluster-writers.ts';
 import { expectLinearizable } from './expect-linearizable.ts';
+import { HeldLinks } from './held-links.ts';
 
 const MINUTES = Number(process.argv[3] ?? 3);
 const SEED = Number(process.env.TAILRACE_TEST_SEED ?? Date.now() % 1_000_000);
@@ -52,7 +53,7 @@ export async function run(): Promise<void> {
   );
   try {
     await Promise.all(nodes.map((node) => node.start()));
-    const { writers, faults, history } = await torture(nodes, nats, token);
+    const { writers, faults, history } = await torture({ nodes, nats, links }, token);
     const read = await readThroughEach(nodes, writers.streams);
     say(await expectLinearizable(history, nodes));
     await untilFollowed(setup, nodes.length);
@@ -80,22 +81,19 @@ async function torture(machines: Machines, token: string) {
   );
   const until = performance.now() + MINUTES * 60_000;
   const faults: FaultRecord[] = [];
-  await disturb(
-    { nats, nodes },
-    {
-      random,
-      isOver: () => performance.now() >= until,
-      onFault: (fault) => {
-        faults.push(fault);
-        const gap = longestSilence(writers.ackedAt, fault);
-        say(
-          `${fault.kind}${fault.hitLeader ? ' (leader)' : ''} ${seconds(fault.to - fault.from)}, no answer for ${seconds(gap)}`,
-        );
-        if (gap > UNAVAILABLE_MS_MAX)
-          for (const node of nodes) say(`${node.url}:\n${node.server.stderr().slice(-LOG_CHARS)}`);
-      },
+  await disturb(machines, {
+    random,
+    isOver: () => performance.now() >= until,
+    onFault: (fault) => {
+      faults.push(fault);
+      const gap = longestSilence(writers.ackedAt, fault);
+      say(
+        `${fault.kind}${fault.hitLeader ? ' (leader)' : ''} ${seconds(fault.to - fault.from)}, no answer for ${seconds(gap)}`,
+      );
+      if (gap > UNAVAILABLE_MS_MAX)
+        for (const node of nodes) say(`${node.url}:\n${node.server.stderr().slice(-LOG_CHARS)}`);
     },
-  );
+  });
   isOver = true;
   await Promise.all([writers.stop(), ...clients]);
   return { writers, faults, history };
