@@ -1,9 +1,7 @@
 /** A node that passes requests on to the one that leads: its clients see what clients of that node see. */
 
-import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { request } from 'node:http';
-import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -20,6 +18,7 @@ import { call, connectRaw } from '../support/http-call.ts';
 import { connectHttp2 } from '../support/http2-call.ts';
 import { readStream } from '../support/read-back.ts';
 import { RecordsClient, type SseEvent, type SseStream } from '../support/records-calls.ts';
+import { refusalOfUpload } from '../support/refused-upload.ts';
 import { http1Session, S2sConnection } from '../support/s2s-client.ts';
 import { sdkOf, TRANSPORTS, take, textBatch } from '../support/sdk.ts';
 import { rememberSecret } from '../support/secrets.ts';
@@ -186,21 +185,7 @@ describe('what goes through such a node', () => {
   });
 
   test('a refusal reaches a client that wants to close while it still sends', async () => {
-    const bytes = 500_000;
-    const socket = connect(node.port, '127.0.0.1');
-    let received = '';
-    socket.on('data', (chunk: Buffer) => {
-      received += chunk.toString('latin1');
-    });
-    const head = 'POST /v1/logs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer no\r\nContent-Type: application/json';
-    socket.write(`${head}\r\nConnection: close\r\nContent-Length: ${bytes}\r\n\r\n`);
-    while (!received.includes('401 Unauthorized')) await once(socket, 'data');
-    socket.write(Buffer.alloc(bytes / 2));
-    await new Promise<void>((resolve) => void socket.write(Buffer.alloc(bytes / 2), () => resolve()));
-    // Rejects when the connection is reset.
-    await once(socket, 'end');
-    expect(received).toMatch(/connection: close.*"message"/is);
-    socket.destroy();
+    expect(await refusalOfUpload(node.port)).toMatch(/connection: close.*"message"/is);
   });
 
   test('more requests are open at a time than one connection to the leader allows', async () => {

@@ -1,9 +1,8 @@
 /** Connections that do what no exporter should: each gets a response or is cut, and other clients are not affected. */
 
-import { once } from 'node:events';
-import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { call, connectRaw } from '../support/http-call.ts';
+import { refusalOfUpload } from '../support/refused-upload.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 
 const MIB = 1024 * 1024;
@@ -58,20 +57,7 @@ describe('a refused upload', () => {
   });
 
   test('is read to its end when the client wants to close: the response is not lost by a reset', async () => {
-    const bytes = 500_000;
-    const socket = connect(server.port, '127.0.0.1');
-    let received = '';
-    socket.on('data', (chunk: Buffer) => {
-      received += chunk.toString('latin1');
-    });
-    socket.write(head(`connection: close\r\ncontent-length: ${bytes}\r\n`, '/v1/logs', 'wrong'));
-    while (!received.includes('401 Unauthorized')) await once(socket, 'data');
-    socket.write(Buffer.alloc(bytes / 2));
-    await new Promise<void>((resolve) => void socket.write(Buffer.alloc(bytes / 2), () => resolve()));
-    // Rejects when the connection is reset.
-    await once(socket, 'end');
-    expect(received).toMatch(/connection: close.*"message"/is);
-    socket.destroy();
+    expect(await refusalOfUpload(server.port)).toMatch(/connection: close.*"message"/is);
   });
 
   test('is answered at once when it is long, read a little more, and cut', async () => {

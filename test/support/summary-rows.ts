@@ -7,7 +7,7 @@ import { loadFilter } from '../../src/readers/filter/load-filter.ts';
 import type { BlockDraft } from '../../src/storage/block/seal.ts';
 import type { Engine, Entry, ScanOptions } from '../../src/storage/engine.ts';
 import { FAMILY, summaryRowRange } from '../../src/storage/keys.ts';
-import { FROM_START, HeldEngine } from './log-harness.ts';
+import { FROM_START, type Harness, HeldEngine, openHarness } from './log-harness.ts';
 import { otlpBytes, otlpDraft } from './socket-blocks.ts';
 
 export const RARE = '5b8efff798038103d269b633813fc60c';
@@ -80,4 +80,19 @@ export async function foundBackwards(log: Log, stream: Stream, text: string, lim
     if (page.isAtStart) return found;
     before = page.start;
   }
+}
+
+export interface FilledLog extends Harness {
+  readonly a: Awaited<ReturnType<Harness['stream']>>;
+  readonly engine: LookedAtEngine;
+}
+
+/** A log with small blocks in the stream `a`, of which the holders have a record of the trace, and all rows about them. */
+export async function filledLog(blocks: number, holders: readonly number[]): Promise<FilledLog> {
+  const engine = new LookedAtEngine();
+  const harness = await openHarness(engine);
+  const a = await harness.stream('a');
+  await appendBlocks(harness.log, a, 0, blocks, holders);
+  await harness.log.backgroundSettled();
+  return { ...harness, engine, a };
 }

@@ -4,9 +4,11 @@ import { beforeAll, describe, expect, test } from '@jest/globals';
 import { SUMMARY_ROW_BLOCKS, SUMMARY_ROWS_DUE_BLOCKS } from '../../src/model/limits.ts';
 import { blockKey, pendingRange, readSummaryRowKey, traceRowRange } from '../../src/storage/keys.ts';
 import { SummaryRow } from '../../src/storage/summary-rows.ts';
-import { BASIN, type Harness, openHarness, texts } from '../support/log-harness.ts';
+import { BASIN, openHarness, texts } from '../support/log-harness.ts';
 import {
   appendBlocks,
+  type FilledLog,
+  filledLog,
   foundBackwards,
   foundForwards,
   LookedAtEngine,
@@ -21,32 +23,20 @@ const HOLDERS = [0, 70, 71, 300, BLOCKS - 1];
 const WANTED = HOLDERS.map((block) => block * PER_BLOCK + 1);
 const TRACE = `trace_id=${RARE}`;
 
-interface Filled extends Harness {
-  readonly a: Awaited<ReturnType<Harness['stream']>>;
-  readonly engine: LookedAtEngine;
-}
+const filled = (blocks = BLOCKS): Promise<FilledLog> => filledLog(blocks, HOLDERS);
 
-async function filled(blocks = BLOCKS): Promise<Filled> {
-  const engine = new LookedAtEngine();
-  const harness = await openHarness(engine);
-  const a = await harness.stream('a');
-  await appendBlocks(harness.log, a, 0, blocks, HOLDERS);
-  await harness.log.backgroundSettled();
-  return { ...harness, engine, a };
-}
-
-async function lookedAt({ engine }: Filled, act: () => Promise<unknown>): Promise<number> {
+async function lookedAt({ engine }: FilledLog, act: () => Promise<unknown>): Promise<number> {
   engine.blocks = 0;
   await act();
   return engine.blocks;
 }
 
-async function firstSeqs({ engine, a }: Filled): Promise<number[]> {
+async function firstSeqs({ engine, a }: FilledLog): Promise<number[]> {
   return (await rowsIn(engine, a)).map(({ key }) => readSummaryRowKey(key).firstSeq);
 }
 
 /** Nothing changes this one. */
-let shared: Filled;
+let shared: FilledLog;
 
 beforeAll(async () => {
   shared = await filled();

@@ -4,10 +4,12 @@ import { beforeAll, expect, test } from '@jest/globals';
 import { SUMMARY_ROW_BLOCKS, SUMMARY_ROWS_DUE_BLOCKS, TRACE_ROWS_JOINED } from '../../src/model/limits.ts';
 import { traceRowRange } from '../../src/storage/keys.ts';
 import { TraceRow } from '../../src/storage/trace-rows.ts';
-import { BASIN, type Harness, openHarness, texts } from '../support/log-harness.ts';
+import { BASIN, openHarness, texts } from '../support/log-harness.ts';
 import { otlpBytes, otlpDraft } from '../support/socket-blocks.ts';
 import {
   appendBlocks,
+  type FilledLog,
+  filledLog,
   foundBackwards,
   foundForwards,
   LookedAtEngine,
@@ -24,27 +26,15 @@ const WANTED = HOLDERS.map((block) => block * PER_BLOCK + 1);
 const TRACE = `trace_id=${RARE}`;
 const RUN_RECORDS = SUMMARY_ROW_BLOCKS * PER_BLOCK;
 
-interface Filled extends Harness {
-  readonly a: Awaited<ReturnType<Harness['stream']>>;
-  readonly engine: LookedAtEngine;
-}
+const filled = (blocks = BLOCKS): Promise<FilledLog> => filledLog(blocks, HOLDERS);
 
-async function filled(blocks = BLOCKS): Promise<Filled> {
-  const engine = new LookedAtEngine();
-  const harness = await openHarness(engine);
-  const a = await harness.stream('a');
-  await appendBlocks(harness.log, a, 0, blocks, HOLDERS);
-  await harness.log.backgroundSettled();
-  return { ...harness, engine, a };
-}
-
-async function rowsOf({ engine, a }: Filled): Promise<TraceRow[]> {
+async function rowsOf({ engine, a }: FilledLog): Promise<TraceRow[]> {
   const entries = await engine.scan({ ...traceRowRange(Number(a.id)), limit: 1_000 });
   return entries.map((entry) => new TraceRow(entry));
 }
 
 /** Nothing changes this one. */
-let shared: Filled;
+let shared: FilledLog;
 
 beforeAll(async () => {
   shared = await filled();
