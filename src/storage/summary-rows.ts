@@ -14,17 +14,16 @@
  * The key says where the first block begins; each other one begins where the one before it ends.
  */
 
-import { crc32 } from 'node:zlib';
 import { varint } from '../encoding/varint.ts';
 import { TailraceError } from '../model/error.ts';
 import { SUMMARY_ROW_BLOCK_BYTES, SUMMARY_ROW_SHARE } from '../model/limits.ts';
-import { type BlockKind, readU32, VarintReader } from './block/format.ts';
+import { type BlockKind, VarintReader } from './block/format.ts';
 import { foldedSummary } from './block/summary.ts';
+import { checkedRow, FIELDS_AT, faultOfRow } from './checked-row.ts';
 import type { Entry } from './engine.ts';
 import { readSummaryRowKey, summaryRowKey } from './keys.ts';
 
 const VERSION = 1;
-const FIELDS_AT = 5;
 /** On disk: the number of a kind is its place. */
 const KINDS: readonly BlockKind[] = ['s2', 'logs', 'traces', 'metrics'];
 const BLOCKS_MAX = 1_024;
@@ -54,10 +53,7 @@ export function encodeSummaryRow(stream: number, firstSeq: number, blocks: reado
     before = lastTimestamp;
   }
   const key = summaryRowKey(stream, firstSeq);
-  const value = Buffer.concat([Buffer.alloc(FIELDS_AT), ...fields, ...summaries]);
-  value[0] = VERSION;
-  value.writeUInt32LE(crc32(value.subarray(FIELDS_AT), crc32(key)), 1);
-  return { key, value };
+  return checkedRow(key, VERSION, [...fields, ...summaries]);
 }
 
 /** A row as readers ask it. */
@@ -78,9 +74,8 @@ export class SummaryRow {
   /** @throws TailraceError `corrupt` */
   constructor({ key, value }: Entry) {
     const { stream, firstSeq } = readSummaryRowKey(key);
-    if (value[0] !== VERSION) throw corruptRow(`its version ${value[0]} is unknown`);
-    if (readU32(value, 1) !== crc32(value.subarray(FIELDS_AT), crc32(key)))
-      throw corruptRow('its checksum does not match');
+    const fault = faultOfRow({ key, value }, VERSION);
+    if (fault !== undefined) throw corruptRow(fault);
     const cursor = new VarintReader(value, FIELDS_AT, value.length);
     const blocks = cursor.next();
     if (blocks === 0 || blocks > BLOCKS_MAX) throw corruptRow('its number of blocks makes no sense');

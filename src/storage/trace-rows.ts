@@ -18,16 +18,15 @@
  * f >> 9 and f >> 18, each modulo 512; bit n is bit n mod 8 of byte n / 8.
  */
 
-import { crc32 } from 'node:zlib';
 import { varint } from '../encoding/varint.ts';
 import { TailraceError } from '../model/error.ts';
-import { readU32, VarintReader } from './block/format.ts';
+import { VarintReader } from './block/format.ts';
 import { secondHash } from './block/summary.ts';
+import { checkedRow, FIELDS_AT, faultOfRow } from './checked-row.ts';
 import type { Entry } from './engine.ts';
 import { readTraceRowKey, traceRowKey } from './keys.ts';
 
 const VERSION = 1;
-const FIELDS_AT = 5;
 /** Bytes of a value in which its number of runs is. */
 export const TRACE_ROW_HEAD_BYTES = 16;
 const LINE_BYTES = 64;
@@ -58,10 +57,7 @@ export function encodeTraceRow(stream: number, runs: readonly TraceRun[]): Entry
     end = run.end;
     before = run.lastTimestamp;
   }
-  const value = Buffer.concat([Buffer.alloc(FIELDS_AT), ...fields, ...runs.map(({ filter }) => filter)]);
-  value[0] = VERSION;
-  value.writeUInt32LE(crc32(value.subarray(FIELDS_AT), crc32(key)), 1);
-  return { key, value };
+  return checkedRow(key, VERSION, [...fields, ...runs.map(({ filter }) => filter)]);
 }
 
 /** A row as readers ask it. */
@@ -76,9 +72,8 @@ export class TraceRow {
   /** @throws TailraceError `corrupt` */
   constructor({ key, value }: Entry) {
     const { stream, firstSeq } = readTraceRowKey(key);
-    if (value[0] !== VERSION) throw corruptRow(`its version ${value[0]} is unknown`);
-    if (readU32(value, 1) !== crc32(value.subarray(FIELDS_AT), crc32(key)))
-      throw corruptRow('its checksum does not match');
+    const fault = faultOfRow({ key, value }, VERSION);
+    if (fault !== undefined) throw corruptRow(fault);
     // Parts of a plain array cost less than those of a Buffer.
     const bytes = new Uint8Array(value.buffer, value.byteOffset, value.length);
     this.stream = stream;
