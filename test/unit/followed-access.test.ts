@@ -30,7 +30,7 @@ async function open(rootToken?: string) {
   return { table, engine, clock, followed, load };
 }
 
-/** Who a secret belongs to there, or why to nobody. */
+/** Who a secret belongs to there, or why to none. */
 function holderIn({ access }: Pick<FollowedAccess, 'access'>, secret: string): string {
   try {
     return access.identify(secret).id;

@@ -168,8 +168,8 @@ export class AppliedWrites {
       const stream = streams.byNumber(number);
       if (stream !== undefined && state !== undefined) settle(stream, state);
     }
-    // Also those of a basin that begins here.
-    for (const { basin: number, name, row } of changes.rows) {
+    // Those of a basin that begins here have no name yet; see `#made` for the others.
+    for (const { basin: number, name, row } of changes.basins.length === 0 ? [] : changes.rows) {
       const basin = basins.byNumber(number);
       if (row !== undefined && row.deletedAt === undefined && basin !== undefined) names.add(basin, name, row.number);
     }
