@@ -9,7 +9,7 @@ const BLOCKS = '^src/storage/block/';
 
 /** What the log builds on. It does not see the engines; open-store.ts picks one. */
 const STORAGE_CONTRACT =
-  '^src/storage/((engine|keys|values|answer-rows|summary-rows|token-rows|trace-rows|usage-rows)[.]ts$|block/)';
+  '^src/storage/((engine|keys|values|answer-rows|move-rows|summary-rows|token-rows|trace-rows|usage-rows)[.]ts$|block/)';
 
 /** What every layer may use: the words of the domain, and bytes. */
 const BASE = '^src/(model|encoding)/';

@@ -32,6 +32,16 @@ export function answersTo({ basin, digest }: AnswerId): KeyRange {
   return prefixRange(Buffer.concat([Buffer.of(FAMILY.dedupe, KIND.answer), u64(basin), digest]));
 }
 
+/** All answers of a basin. */
+export function answersOf(basin: number): KeyRange {
+  return prefixRange(Buffer.concat([Buffer.of(FAMILY.dedupe, KIND.answer), u64(basin)]));
+}
+
+/** Whether a key is that of an answer, and not that of its end. */
+export function isAnswer(key: Uint8Array): boolean {
+  return key[1] === KIND.answer;
+}
+
 /** @throws TailraceError `corrupt`, as all readers here */
 export function readAnswerKey(key: Uint8Array): AnswerName {
   expectKey(key, KIND.answer);

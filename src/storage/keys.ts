@@ -25,7 +25,7 @@ export const FAMILY = {
   tokensById: 7,
   /** `[8][kind u8]…`: usage metrics, and when tokens were last used. */
   usage: 8,
-  /** `[9][…]`: deletions and trims in progress. */
+  /** `[9][…]`: deletions, trims and moves in progress. */
   pendingWork: 9,
   /** `[10][kind u8]…`: answers for repeats of requests, and when they end: see `answer-rows.ts`. */
   dedupe: 10,
@@ -157,11 +157,14 @@ export function readTraceRowKey(key: Uint8Array): { stream: number; firstSeq: nu
 }
 
 /**
- * Work that survives a restart: `[9][kind u8]…`. The key of a deletion or trim begins with the basin or stream that it
- * is about. The key in the schedule of retention and deletion on empty begins with the time when it is due, so that
- * what is due comes first.
+ * Work that survives a restart: `[9][kind u8]…`. The key of a deletion, trim, move or removal begins with the basin or
+ * stream that it is about. The key in the schedule of retention and deletion on empty begins with the time when it is due,
+ * so that what is due comes first.
  */
-const PENDING = { basinDeletion: 1, streamDeletion: 2, trim: 3, background: 4 } as const;
+const PENDING = {
+  ...{ basinDeletion: 1, streamDeletion: 2, trim: 3, background: 4 },
+  ...{ moveOut: 5, moveIn: 6, basinRemoval: 7, streamRemoval: 8 },
+} as const;
 
 export type PendingKind = Exclude<keyof typeof PENDING, 'background'>;
 
@@ -185,6 +188,11 @@ export function isPending(key: Uint8Array, kind: PendingKind): boolean {
 export function readPendingKey(key: Uint8Array): number {
   expectFamily(key, FAMILY.pendingWork, 2 + NUMBER_BYTES);
   return readNumber(key, 2);
+}
+
+/** Whether a key of pending work is in the schedule. */
+export function isDue(key: Uint8Array): boolean {
+  return key[1] === PENDING.background;
 }
 
 /** The key in the schedule for a stream that is looked at again at `due`, in ms. */
@@ -234,6 +242,11 @@ export function usageRange(
 ): KeyRange {
   const end = to === undefined ? successor(Buffer.of(FAMILY.usage, USAGE[kind])) : usageKey(kind, ...to);
   return { from: usageKey(kind, ...from), to: end };
+}
+
+/** Whether a key of usage metrics is of a kind. */
+export function isUsage(key: Uint8Array, kind: UsageKind): boolean {
+  return key[1] === USAGE[kind];
 }
 
 /** Both numbers in a key of usage metrics. */

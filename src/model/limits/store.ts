@@ -104,6 +104,13 @@ export const BACKGROUND_FULL_RETRY_MS = 1_000;
 export const BACKGROUND_PAGE = 128;
 export const BACKGROUND_BLOCKS_MAX = 512;
 
+/** The rows of a basin that moves to another partition come in pages of at most so many bytes (or one row) and rows. */
+export const MOVE_PAGE_BYTES = MiB;
+export const MOVE_PAGE_ROWS_MAX = 1_000;
+
+/** Streams of it that are copied while it is in use, each some hundred bytes in memory; the others while it is sealed. */
+export const MOVE_STREAMS_MAX = 50_000;
+
 /** A backup is copied in steps of this size; requests go on between them. */
 export const BACKUP_PAGE_BYTES = 256 * 1024;
 export const BACKUP_PAGE_ROWS_MAX = 500;

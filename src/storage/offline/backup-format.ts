@@ -17,6 +17,8 @@ import { varintBytes, writeVarint } from '../../encoding/varint.ts';
 import { TailraceError } from '../../model/error.ts';
 import { readU32, VarintReader } from '../block/format.ts';
 import type { Entry } from '../engine.ts';
+import { FORMAT_VERSION } from '../values.ts';
+import { expectKnownFormat } from './verify.ts';
 
 /** The head of a backup, before its rows. */
 export interface BackupHead {
@@ -37,6 +39,28 @@ const SECTION = { head: 1, rows: 2, end: 3 } as const;
 const SECTION_HEAD_BYTES = 9;
 /** A section contains at least one row of any size. We never wrote a section of more than this. */
 const SECTION_BYTES_MAX = 512 * 1024 * 1024;
+
+/** The bytes of pages of rows that go from one node to another, in any order. */
+export async function* writeTransfer(
+  pages: AsyncIterable<readonly Entry[]>,
+  madeAt: number,
+): AsyncGenerator<Uint8Array> {
+  const writer = new BackupWriter();
+  yield writer.head({ format: FORMAT_VERSION, madeAt });
+  for await (const page of pages) if (page.length > 0) yield writer.rows(page);
+  yield writer.end();
+}
+
+/**
+ * The pages again. They are complete when this ends without an error.
+ * @throws TailraceError `corrupt` for what is cut short or damaged; `format_too_new`
+ */
+export async function* readTransfer(parts: AsyncIterable<Uint8Array>): AsyncGenerator<readonly Entry[]> {
+  for await (const part of readBackup(parts, 'any order')) {
+    if (part.type === 'head') expectKnownFormat(part.head.format, 'what the other node sends');
+    if (part.type === 'rows') yield part.rows;
+  }
+}
 
 /** Makes the bytes of a backup. Call in this order: `head`, `rows` any number of times, `end`. */
 export class BackupWriter {
@@ -84,11 +108,14 @@ export class BackupWriter {
  * verified. The backup is complete when the loop ends without an error.
  * @throws TailraceError `corrupt` for what is no backup, cut off or damaged; `format_too_new`
  */
-export async function* readBackup(parts: AsyncIterable<Uint8Array>): AsyncGenerator<BackupPart> {
+export async function* readBackup(
+  parts: AsyncIterable<Uint8Array>,
+  expected: 'keys ascend' | 'any order' = 'keys ascend',
+): AsyncGenerator<BackupPart> {
   const source = new ByteSource(parts);
   const magic = await source.take(MAGIC.length);
   if (magic === undefined || !magic.equals(MAGIC)) throw damaged('it does not begin as one');
-  const order = new RowOrder();
+  const order = new RowOrder(expected === 'keys ascend');
   let crc = 0;
   let begun = false;
   for (;;) {
@@ -134,11 +161,16 @@ async function readSection(source: ByteSource, before: number): Promise<Section>
 /** Keys ascend over all sections: we never wrote rows in another order. */
 class RowOrder {
   rows = 0;
+  readonly #ascends: boolean;
   #last: Uint8Array = new Uint8Array(0);
+
+  constructor(ascends: boolean) {
+    this.#ascends = ascends;
+  }
 
   check(rows: readonly Entry[]): readonly Entry[] {
     for (const { key } of rows) {
-      if (Buffer.compare(this.#last, key) >= 0) throw damaged('its rows are not in order');
+      if (this.#ascends && Buffer.compare(this.#last, key) >= 0) throw damaged('its rows are not in order');
       this.#last = key;
     }
     this.rows += rows.length;

@@ -17,12 +17,12 @@ import {
   readBasinKey,
   readBlockKey,
   readNumber,
-  readPendingKey,
   readStreamKey,
   streamStateKey,
 } from '../keys.ts';
+import { readPendingWork } from '../move-rows.ts';
 import { decodeToken } from '../token-rows.ts';
-import { decodeBasin, decodePending, decodeStream, decodeStreamState, type StreamStateRow } from '../values.ts';
+import { decodeBasin, decodeStream, decodeStreamState, type StreamStateRow } from '../values.ts';
 import { FaultLog } from './fault-log.ts';
 import { SummaryVerifier } from './summary-verifier.ts';
 import { BlockVerifier } from './verify-blocks.ts';
@@ -32,7 +32,7 @@ const ROWS: ReadonlyMap<number, (row: Entry) => void> = new Map([
   [FAMILY.basins, ({ key, value }: Entry) => void [readBasinKey(key), decodeBasin(value)]],
   [FAMILY.streams, ({ key, value }) => void [readStreamKey(key), decodeStream(value)]],
   [FAMILY.tokensByHash, ({ value }) => void decodeToken(value)],
-  [FAMILY.pendingWork, ({ key, value }) => void [readPendingKey(key), decodePending(value)]],
+  [FAMILY.pendingWork, (row) => void readPendingWork(row)],
 ]);
 
 /** One pass over a store: call `next` until there is no more. */
@@ -104,7 +104,9 @@ export class StoreScrub {
       meteredBytes: isEnd && this.#seq === 0 ? state.meteredBytes : undefined,
     };
     const log = new FaultLog();
-    const stream = { number, name: `stream number ${number}`, deleting: deletion.length > 0, state: seen };
+    // Of a basin that comes from another partition, or is removed, a stream has a state only while all of its blocks are there.
+    const known = { name: `stream number ${number}`, deleting: deletion.length > 0, isPartial: false };
+    const stream = { number, ...known, state: seen };
     const verifier = new BlockVerifier([stream], log, new SummaryVerifier(log));
     for (const entry of entries) verifier.block(entry);
     verifier.finish();

@@ -14,6 +14,8 @@ import type { FaultLog } from './fault-log.ts';
 /** The blocks of a stream in their order. */
 interface NotedBlocks {
   readonly name: string;
+  /** Some of its blocks may be missing, or more be there. */
+  readonly isPartial: boolean;
   readonly firstSeqs: number[];
   /** What their headers say, in short; undefined for a damaged one. */
   readonly marks: (number | undefined)[];
@@ -25,14 +27,20 @@ interface NotedBlocks {
 export class SummaryVerifier {
   readonly #log: FaultLog;
   readonly #streams = new Map<number, NotedBlocks>();
+  readonly #ignored = new Set<number>();
 
   constructor(log: FaultLog) {
     this.#log = log;
   }
 
   /** A stream that should have blocks. */
-  noteStream(stream: number, name: string): void {
-    this.#streams.set(stream, { name, firstSeqs: [], marks: [], end: undefined });
+  noteStream(number: number, name: string, isPartial: boolean): void {
+    this.#streams.set(number, { name, isPartial, firstSeqs: [], marks: [], end: undefined });
+  }
+
+  /** What is left of a stream is being removed. */
+  ignore(number: number): void {
+    this.#ignored.add(number);
   }
 
   note(stream: number, firstSeq: number, header: MarkedHeader | undefined): void {
@@ -61,6 +69,7 @@ export class SummaryVerifier {
 
   #check(stream: number, row: string, wrong: (noted: NotedBlocks) => string | undefined): void {
     const noted = this.#streams.get(stream);
+    if (this.#ignored.has(stream)) return;
     if (noted === undefined) {
       this.#log.fault(`stream number ${stream}`, `it has a ${row}, but no row or no state`);
       return;
@@ -72,13 +81,14 @@ export class SummaryVerifier {
 
 type MarkedHeader = { readonly kind: BlockKind; readonly count: number; readonly lastTimestamp: number };
 
-function wrongIn(entry: Entry, { firstSeqs, marks }: NotedBlocks): string | undefined {
+function wrongIn(entry: Entry, { firstSeqs, marks, isPartial }: NotedBlocks): string | undefined {
   let row: SummaryRow;
   try {
     row = new SummaryRow(entry);
   } catch (error) {
     return error instanceof TailraceError ? error.message : String(error);
   }
+  if (isPartial) return undefined;
   // Blocks before the first one have been trimmed away.
   const first = firstSeqs[0] ?? row.end;
   for (let i = 0; i < row.blocks; i++) {
@@ -92,13 +102,14 @@ function wrongIn(entry: Entry, { firstSeqs, marks }: NotedBlocks): string | unde
   return undefined;
 }
 
-function wrongInTraces(entry: Entry, { firstSeqs, end }: NotedBlocks): string | undefined {
+function wrongInTraces(entry: Entry, { firstSeqs, end, isPartial }: NotedBlocks): string | undefined {
   let row: TraceRow;
   try {
     row = new TraceRow(entry);
   } catch (error) {
     return error instanceof TailraceError ? error.message : String(error);
   }
+  if (isPartial) return undefined;
   // Blocks before the first one have been trimmed away.
   const first = firstSeqs[0] ?? row.end;
   const last = end ?? row.end;

@@ -18,6 +18,8 @@ export interface ExpectedStream {
   readonly name: string;
   /** Its blocks are being deleted, starting with the first. */
   readonly deleting: boolean;
+  /** It is of a basin that is not here: its blocks are coming from another partition of the cluster, or are being removed. */
+  readonly isPartial: boolean;
   readonly state: StreamStateRow;
 }
 
@@ -40,7 +42,8 @@ export class BlockVerifier {
   /** In the order of their numbers. */
   readonly #expected: Iterator<ExpectedStream>;
   #current: StreamProgress | undefined;
-  #unknownStream = Number.NaN;
+  /** Numbers of streams that have blocks, and no row or no state. */
+  readonly unknownStreams = new Set<number>();
   blocks = 0;
   records = 0;
   meteredBytes = 0;
@@ -58,10 +61,7 @@ export class BlockVerifier {
     while (this.#current !== undefined && this.#current.stream.number < stream) this.#end(this.#current);
     const progress = this.#current;
     if (progress === undefined || progress.stream.number !== stream) {
-      // Reported once per stream, however many blocks it has.
-      if (this.#unknownStream !== stream)
-        this.#log.fault(`stream number ${stream}`, 'it has records, but its row or its state is missing');
-      this.#unknownStream = stream;
+      this.unknownStreams.add(stream);
       return;
     }
     this.#join(progress, firstSeq);
@@ -83,9 +83,11 @@ export class BlockVerifier {
     const { trimPoint } = stream.state;
     if (next === undefined) {
       // After an unreadable block, the next one may begin anywhere.
-      if (firstSeq > trimPoint && !stream.deleting && !incomplete) this.#missing(stream, trimPoint, firstSeq);
+      const mayMiss = stream.deleting || stream.isPartial || incomplete;
+      if (firstSeq > trimPoint && !mayMiss) this.#missing(stream, trimPoint, firstSeq);
     } else if (firstSeq > next) {
-      this.#missing(stream, next, firstSeq);
+      // Of those that were trimmed away, and are deleted later, some may never have come from another partition.
+      if (firstSeq > trimPoint && !stream.isPartial) this.#missing(stream, next, firstSeq);
     } else if (firstSeq < next) {
       this.#log.fault(stream.name, `the block of record ${firstSeq} begins before ${next}, where the last one ended`);
     }
@@ -123,7 +125,7 @@ export class BlockVerifier {
     const { stream, next, incomplete } = progress;
     const { nextSeq, trimPoint, lastTimestamp, lastArrival, meteredBytes } = stream.state;
     this.#advance();
-    if (stream.deleting || (incomplete && next === undefined)) return;
+    if (stream.deleting || stream.isPartial || (incomplete && next === undefined)) return;
     const end = next ?? trimPoint;
     if (end < nextSeq) this.#missing(stream, end, nextSeq);
     if (end > nextSeq) this.#log.fault(stream.name, `it has records up to ${end}, behind its tail at ${nextSeq}`);
@@ -139,7 +141,7 @@ export class BlockVerifier {
     const { value, done } = this.#expected.next();
     const start = { next: undefined, timestamp: 0, arrival: 0, meteredBytes: 0, incomplete: false };
     this.#current = done === true ? undefined : { stream: value, ...start };
-    if (done !== true) this.#summaries.noteStream(value.number, value.name);
+    if (done !== true) this.#summaries.noteStream(value.number, value.name, value.isPartial);
   }
 
   #missing({ name }: ExpectedStream, from: number, to: number): void {

@@ -5,8 +5,10 @@
 
 import { setImmediate as turn } from 'node:timers/promises';
 import { TailraceError } from '../../model/error.ts';
+import { partitionOfNumber } from '../../model/partition-numbers.ts';
 import type { Entry } from '../engine.ts';
-import { FAMILY, isPending, readBasinKey, readPendingKey, readStreamKey } from '../keys.ts';
+import { FAMILY, isPending, type PendingKind, readBasinKey, readStreamKey } from '../keys.ts';
+import { readPendingWork } from '../move-rows.ts';
 import { decodeSigningKeys, decodeToken } from '../token-rows.ts';
 import {
   type CounterRow,
@@ -14,7 +16,6 @@ import {
   decodeClock,
   decodeCounters,
   decodeFormat,
-  decodePending,
   decodeStream,
   decodeStreamState,
   FORMAT_VERSION,
@@ -78,6 +79,7 @@ export async function* verifiedPages(pages: AsyncIterable<readonly Entry[]>): As
 interface KnownStream {
   readonly name: string;
   readonly deleting: boolean;
+  readonly isPartial: boolean;
   state: StreamStateRow | undefined;
 }
 
@@ -86,10 +88,12 @@ class StoreVerifier {
   #format = 0;
   #counters: CounterRow = { nextBasin: 1, nextStream: 1 };
   readonly #basins = new Map<number, string>();
-  /** Streams without a basin, by its number: those of a basin that is being deleted are in order. */
+  /** Streams without a basin, by its number: those of a basin that is being deleted, or comes, are in order. */
   readonly #homeless = new Map<number, string[]>();
   readonly #streams = new Map<number, KnownStream>();
   readonly #tokens = new Set<string>();
+  /** Streams whose blocks are being removed, or are coming from another partition. */
+  readonly #ignored = new Set<number>();
   #blocks: BlockVerifier | undefined;
   readonly #summaries = new SummaryVerifier(this.#log);
 
@@ -106,6 +110,10 @@ class StoreVerifier {
     const blocks = this.#blockVerifier();
     blocks.finish();
     for (const where of [...this.#homeless.values()].flat()) this.#log.fault(where, 'its basin is missing');
+    for (const number of blocks.unknownStreams) {
+      if (this.#ignored.has(number)) continue;
+      this.#log.fault(`stream number ${number}`, 'it has records, but its row or its state is missing');
+    }
     if (this.#format === 0) this.#log.fault('the store', 'the row with its format is missing');
     return {
       format: this.#format,
@@ -155,7 +163,7 @@ class StoreVerifier {
     const name = readBasinKey(key);
     const { number } = decodeBasin(value);
     const where = `basin \`${name}\``;
-    if (number >= this.#counters.nextBasin) this.#log.fault(where, 'its number was not given out yet');
+    if (!isGiven(number, this.#counters.nextBasin)) this.#log.fault(where, 'its number was not given out yet');
     if (this.#basins.has(number)) this.#log.fault(where, 'another basin has the same number');
     this.#basins.set(number, name);
   }
@@ -165,9 +173,10 @@ class StoreVerifier {
     const { number, deletedAt } = decodeStream(value);
     const where = `stream \`${name}\` in basin \`${this.#basins.get(basin) ?? basin}\``;
     if (!this.#basins.has(basin)) this.#homelessIn(basin).push(where);
-    if (number >= this.#counters.nextStream) this.#log.fault(where, 'its number was not given out yet');
+    if (!isGiven(number, this.#counters.nextStream)) this.#log.fault(where, 'its number was not given out yet');
     if (this.#streams.has(number)) this.#log.fault(where, 'another stream has the same number');
-    this.#streams.set(number, { name: where, deleting: deletedAt !== undefined, state: undefined });
+    const isPartial = !this.#basins.has(basin);
+    this.#streams.set(number, { name: where, deleting: deletedAt !== undefined, isPartial, state: undefined });
   }
 
   #state({ key, value }: Entry): void {
@@ -186,10 +195,19 @@ class StoreVerifier {
     if (!this.#tokens.has(hex(value))) this.#log.fault(`token ${text(key, 1)}`, 'its row is missing');
   }
 
-  #pending({ key, value }: Entry): void {
-    const number = readPendingKey(key);
-    decodePending(value);
-    if (isPending(key, 'basinDeletion')) this.#homeless.delete(number);
+  #pending(row: Entry): void {
+    const { number, name } = readPendingWork(row);
+    const is = (kind: PendingKind): boolean => isPending(row.key, kind);
+    const basin = this.#basins.get(number);
+    if (is('moveOut') && basin !== name) this.#log.fault(`basin \`${name}\``, 'it is sealed, and missing');
+    if (is('moveIn') && basin !== undefined) this.#log.fault(`basin \`${name}\``, 'it is here, and still to come');
+    if (is('basinDeletion') || is('basinRemoval') || is('moveIn')) this.#homeless.delete(number);
+    if (is('streamRemoval')) this.#ignoreBlocks(number);
+  }
+
+  #ignoreBlocks(stream: number): void {
+    this.#ignored.add(stream);
+    this.#summaries.ignore(stream);
   }
 
   #summaryRows(): SummaryVerifier {
@@ -213,9 +231,12 @@ class StoreVerifier {
   *#expected(): Generator<ExpectedStream> {
     const numbers = Float64Array.from(this.#streams.keys()).sort();
     for (const number of numbers) {
-      const { name, deleting, state } = this.#streams.get(number) ?? { name: '', deleting: false, state: undefined };
-      if (state === undefined) this.#log.fault(name, 'its state is missing');
-      else yield { number, name, deleting, state };
+      const stream = this.#streams.get(number);
+      if (stream === undefined) continue;
+      const { name, deleting, isPartial, state } = stream;
+      if (state !== undefined) yield { number, name, deleting, isPartial, state };
+      else if (isPartial) this.#ignoreBlocks(number);
+      else this.#log.fault(name, 'its state is missing');
     }
   }
 }
@@ -227,6 +248,11 @@ export function expectKnownFormat(format: number, what: string): void {
     'format_too_new',
     `${what} has format ${format}, this Tailrace knows formats up to ${FORMAT_VERSION}: use the newer one`,
   );
+}
+
+/** What another partition of a cluster has given out is not known here. */
+function isGiven(number: number, next: number): boolean {
+  return number < next || partitionOfNumber(number) !== partitionOfNumber(next);
 }
 
 function text(bytes: Uint8Array, from: number): string {
