@@ -74,6 +74,11 @@ export class Answers {
     return answer;
   }
 
+  /** So many came with a basin from another partition. */
+  add(count: number): void {
+    this.#count += count;
+  }
+
   /** The rows that keep an answer, for the transaction of its append; none while there are far too many. */
   rowsOf(basin: number, { digest, seconds, answer }: KeptAnswer): readonly Write[] {
     if (this.#count >= this.#keptMax + ANSWERS_KEPT_SLACK) return [];

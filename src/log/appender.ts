@@ -87,7 +87,7 @@ export class Appender {
    * so requests take effect in the order of the calls. Resolves when they are durable, with one acknowledgement per
    * append. The timestamps of the drafts are overwritten; their payloads must not change until it has settled. `kept` is
    * written with them: all streams are of one basin then.
-   * @throws TailraceError `draining`, `stream_deletion_pending`; `bad_header`, `invalid`: no key of the cipher of a stream, or
+   * @throws TailraceError `draining`, `unavailable` while the basin moves, `stream_deletion_pending`; `bad_header`, `invalid`: no key of the cipher of a stream, or
    *   it takes no more positions; `storage_full`: nothing was written; `storage`: all of
    *   it was written or nothing
    */
@@ -97,6 +97,7 @@ export class Appender {
       const open: OpenAppend[] = [];
       for (const { stream, drafts, encryptionKey } of appends) {
         const target = opened(stream);
+        target.place.expectHere();
         if (target.deleting) return this.#deps.commits.refuse(deletionPending(target.name));
         open.push({ stream: target, drafts, commands: NO_COMMANDS, cipher: cipherOf(target, drafts, encryptionKey) });
       }
@@ -117,6 +118,7 @@ export class Appender {
     try {
       const options = optionsOf(stream, append);
       this.#deps.expectWritable(options);
+      stream.place.expectHere();
       const commands = checkBatch(append);
       const encryption = encryptionOf(stream, append.encryptionKey);
       const refusal = refusalOf(stream, append);

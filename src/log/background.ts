@@ -15,6 +15,7 @@ import type { CommitQueue } from './commit-queue.ts';
 import { commitRows } from './commit-rows.ts';
 import { dropOldest } from './drop-oldest.ts';
 import type { ExpiryClock } from './expiry-clock.ts';
+import { removeBasin, removeTaken } from './move/basin-removal.ts';
 import type { LogObserver } from './observer.ts';
 import { applyRetention } from './retention.ts';
 import type { OpenStream } from './stream.ts';
@@ -119,6 +120,8 @@ export class Background {
     this.#deps.streams.sweep();
     if (this.#full && (await dropOldest(this.#deps))) this.#deps.onDropped();
     this.#full = false;
+    await this.#each('basinRemoval', (entry) => this.#removeMoved(entry));
+    await this.#each('streamRemoval', (entry) => removeTaken(this.#deps, entry));
     await this.#each('basinDeletion', (entry) => this.#removeBasin(entry));
     await this.#each('streamDeletion', (entry) => this.#removeDeleted(entry));
     await this.#each('trim', (entry) => this.#removeTrimmed(entry));
@@ -145,6 +148,14 @@ export class Background {
       await Promise.all(page.map(act));
       from = Buffer.concat([last.key, Buffer.of(0)]);
     }
+  }
+
+  /** What is left of a basin that moved to another partition. */
+  async #removeMoved(entry: Entry): Promise<void> {
+    const number = readPendingKey(entry.key);
+    if (!(await removeBasin(this.#deps, number, () => this.#closed))) return;
+    await this.#drop(entry);
+    this.#deps.basins.moves.removals.delete(number);
   }
 
   async #removeBasin({ key, value }: Entry): Promise<void> {
@@ -201,18 +212,18 @@ export class Background {
   /** Checks the streams that are due. Returns how long it is until the next one. */
   async #checkDue(): Promise<number> {
     const { engine, expiry } = this.#deps;
-    for (let before: Uint8Array | undefined; ; ) {
+    for (let { from, to } = dueRange(); ; ) {
       const now = expiry.now();
       if (this.#closed) return BACKGROUND_TICK_MS;
-      const page = await engine.scan({ ...dueRange(now + 1), limit: BACKGROUND_PAGE });
+      const page = await engine.scan({ from, to: dueRange(now + 1).to, limit: BACKGROUND_PAGE });
       await Promise.all(page.map((entry) => this.#checkOne(entry)));
-      const first = page[0]?.key;
-      // The same first row again means that no progress was made: the next pass tries again.
-      const stuck = first !== undefined && before !== undefined && Buffer.compare(first, before) === 0;
-      if (stuck) return BACKGROUND_TICK_MS;
-      before = first;
-      if (first !== undefined) continue;
-      const [next] = await engine.scan({ ...dueRange(), limit: 1 });
+      const last = page.at(-1)?.key;
+      // A row that stays, as those of a basin that moves, is left to the next pass.
+      if (last !== undefined) {
+        from = Buffer.concat([last, Buffer.of(0)]);
+        continue;
+      }
+      const [next] = await engine.scan({ from, to, limit: 1 });
       if (next === undefined) return BACKGROUND_TICK_MS;
       return Math.max(1, Math.min(BACKGROUND_TICK_MS, readDueKey(next.key).due - now));
     }
@@ -226,9 +237,13 @@ export class Background {
     await applyRetention(this.#deps, stream);
   }
 
-  /** Returns the stream that a row is about. Deletes the row when that stream no longer exists. */
+  /**
+   * Returns the stream that a row is about. Deletes the row when that stream no longer exists; one of a basin that moves stays
+   * as it is.
+   */
   async #streamOf(entry: Entry, number: number): Promise<OpenStream | undefined> {
     const { basin: basinNumber, name } = decodePending(entry.value);
+    if (this.#deps.basins.moves.isMoving(basinNumber)) return undefined;
     const basin = this.#deps.basins.byNumber(basinNumber);
     const stream = basin === undefined ? undefined : await this.#deps.streams.find(basin, name);
     if (stream?.number === number && stream.exists) return stream;

@@ -1,6 +1,7 @@
 /** Basins. There are few, so all of them are in memory; their rows are read when the log opens. */
 
 import { TailraceError } from '../model/error.ts';
+import { partitionOfNumber } from '../model/partition-numbers.ts';
 import type { BasinConfig } from '../model/stream-config.ts';
 import type { Engine, Write } from '../storage/engine.ts';
 import { basinKey, basinRange, readBasinKey, settingsKey } from '../storage/keys.ts';
@@ -12,6 +13,7 @@ import {
   encodeBasin,
   encodeCounters,
 } from '../storage/values.ts';
+import { basinMoved, MoveTable } from './move/move-table.ts';
 import { scanPages } from './scan-pages.ts';
 
 /** A namespace of streams, as it was when it was requested. */
@@ -36,6 +38,12 @@ export interface KeptBasin {
   readonly config: BasinConfig;
 }
 
+/** As in {@link LogOptions}. */
+interface BasinTableOptions {
+  readonly keptBasin?: KeptBasin | undefined;
+  readonly numbersFrom?: number | undefined;
+}
+
 /** The last accepted version of a basin, and the one on disk. */
 interface BasinVersions {
   assigned: KnownBasin | undefined;
@@ -49,19 +57,29 @@ export class BasinTable {
   readonly #entries = new Map<string, BasinVersions>();
   readonly #byNumber = new Map<number, string>();
   #listed: readonly Basin[] | undefined;
-  #counters: CounterRow = { nextBasin: 1, nextStream: 1 };
+  #counters: CounterRow;
 
   readonly kept: KeptBasin | undefined;
+  /** Those that move from one partition of a cluster to another. */
+  readonly moves: MoveTable;
 
-  private constructor(kept: KeptBasin | undefined) {
+  private constructor(kept: KeptBasin | undefined, counters: CounterRow, moves: MoveTable) {
     this.kept = kept;
+    this.#counters = counters;
+    this.moves = moves;
   }
 
-  /** Reads everything from the store. */
-  static async load(engine: Engine, kept?: KeptBasin): Promise<BasinTable> {
-    const table = new BasinTable(kept);
-    const counters = await engine.get(COUNTERS);
-    if (counters !== undefined) table.#counters = decodeCounters(counters);
+  /** Reads everything from the store. The numbers of a new one begin behind `numbersFrom`. @throws TailraceError `corrupt` */
+  static async load(engine: Engine, { keptBasin, numbersFrom }: BasinTableOptions): Promise<BasinTable> {
+    const row = await engine.get(COUNTERS);
+    const first = (numbersFrom ?? 0) + 1;
+    const counters = row === undefined ? { nextBasin: first, nextStream: first } : decodeCounters(row);
+    const partition = partitionOfNumber(counters.nextStream);
+    // Two partitions that give the same numbers would take the streams of each other for their own.
+    if (numbersFrom !== undefined && partition !== partitionOfNumber(first)) {
+      throw new TailraceError('corrupt', `the store is that of partition ${partition} of a cluster`);
+    }
+    const table = new BasinTable(keptBasin, counters, await MoveTable.load(engine));
     for await (const page of scanPages(engine, basinRange())) {
       for (const { key, value } of page) {
         const basin = { name: readBasinKey(key), ...decodeBasin(value) };
@@ -101,9 +119,14 @@ export class BasinTable {
     return basin;
   }
 
-  /** A request that began before the kept basin was deleted goes on in the one that has its name now. */
-  successorOf(basin: Basin): Basin {
-    return basin.name === this.kept?.name ? (this.get(basin.name) ?? basin) : basin;
+  /**
+   * A request that began before the kept basin was deleted goes on in the one that has its name now.
+   * @throws TailraceError `unavailable` while the basin moves to another partition
+   */
+  homeOf(basin: Basin): Basin {
+    const home = basin.name === this.kept?.name ? (this.get(basin.name) ?? basin) : basin;
+    this.moves.expectHere(home);
+    return home;
   }
 
   /** A basin that does not exist yet, with its own number. */
@@ -121,6 +144,7 @@ export class BasinTable {
     this.#entries.set(name, entry);
     if (basin === undefined) return [{ type: 'delete', key: basinKey(name) }];
     this.#byNumber.set(basin.number, name);
+    this.moves.noteName(name);
     const row: BasinRow = basin;
     const rows: Write[] = [{ type: 'put', key: basinKey(name), value: encodeBasin(row) }];
     if (isNew) rows.push(this.counterRow());
@@ -160,11 +184,17 @@ export class BasinTable {
   }
 }
 
-/** @throws TailraceError `basin_not_found` */
-export function existingBasin<B>(log: { basin(name: string): B | undefined }, name: string): B {
+/** What knows basins, and perhaps which ones moved away. */
+interface BasinSource<B> {
+  basin(name: string): B | undefined;
+  readonly moves?: { hasLeft(name: string): boolean };
+}
+
+/** @throws TailraceError `basin_not_found`; `unavailable` for one that is in another partition of the cluster now */
+export function existingBasin<B>(log: BasinSource<B>, name: string): B {
   const basin = log.basin(name);
-  if (basin === undefined) throw basinNotFound(name);
-  return basin;
+  if (basin !== undefined) return basin;
+  throw log.moves?.hasLeft(name) === true ? basinMoved() : basinNotFound(name);
 }
 
 export function basinNotFound(name: string): TailraceError {

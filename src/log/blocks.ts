@@ -5,7 +5,7 @@ import { READ_CACHE_BYTES_MAX } from '../model/limits.ts';
 import { BLOCK_HEADER_BYTES_MAX, Block, type BlockHeader, readBlockHeader } from '../storage/block/block.ts';
 import type { Engine, Entry } from '../storage/engine.ts';
 import { blockRange, readBlockKey } from '../storage/keys.ts';
-import { deletionPending, type OpenStream } from './stream.ts';
+import type { OpenStream } from './stream.ts';
 
 const PAGE_BLOCKS_MAX = 256;
 /** What a block in memory takes besides its bytes. */
@@ -139,7 +139,8 @@ export async function findArrival(
 
 /**
  * Looks for something among the records that live, once more when some were trimmed away meanwhile.
- * @throws TailraceError `stream_deletion_pending` when they went because the stream is being deleted
+ * @throws TailraceError `stream_deletion_pending` when they went because the stream is being deleted, `unavailable` when its
+ *   basin moved away
  */
 export async function amongLiving<T>(stream: OpenStream, look: (trimPoint: number) => Promise<T>): Promise<T> {
   for (;;) {
@@ -147,7 +148,7 @@ export async function amongLiving<T>(stream: OpenStream, look: (trimPoint: numbe
     try {
       return await look(trimPoint);
     } catch (error) {
-      if (stream.deleting) throw deletionPending(stream.name);
+      if (stream.readEnd !== undefined) throw stream.readEnd;
       if (stream.durable.trimPoint === trimPoint) throw error;
     }
   }

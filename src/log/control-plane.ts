@@ -74,6 +74,7 @@ export class ControlPlane {
 
   async createBasin(name: string, request: BasinConfigRequest, token?: string): Promise<ProvisionResult<Basin>> {
     const { basins } = this.#deps;
+    basins.moves.expectName(name);
     const key = requestKey(token, request);
     const known = basins.get(name);
     if (known !== undefined) {
@@ -88,6 +89,7 @@ export class ControlPlane {
   }
 
   async ensureBasin(name: string, request: BasinConfigRequest): Promise<ProvisionResult<Basin>> {
+    this.#deps.basins.moves.expectName(name);
     const known = this.#deps.basins.get(name);
     if (known === undefined) {
       const basin = this.#makeBasin(name, resolveBasinConfig(request), undefined);
@@ -111,6 +113,7 @@ export class ControlPlane {
    */
   async deleteBasin(name: string): Promise<void> {
     const { basins, clock, commits, nudge } = this.#deps;
+    basins.moves.expectName(name);
     const known = basins.get(name);
     if (known === undefined) throw basinNotFound(name);
     const value = encodePending({ basin: known.number, name });
@@ -178,6 +181,7 @@ export class ControlPlane {
   /** Calls are refused from now on. Its records are deleted in the background, then the name is free. */
   async deleteStream(basin: Basin, name: string): Promise<void> {
     await this.#deps.streams.withFresh(basin, name, async (found) => {
+      this.#deps.basins.moves.expectHere(basin);
       if (found?.made !== true) throw streamNotFound(basin.name, name);
       await this.markDeleted(found);
     });
@@ -189,6 +193,7 @@ export class ControlPlane {
    * then the end.
    */
   async markDeleted(stream: OpenStream): Promise<void> {
+    stream.place.expectHere();
     if (stream.deleting) return this.#deps.commits.barrier();
     expectFresh(stream);
     const before = stream.row.dueAt;
@@ -221,6 +226,7 @@ export class ControlPlane {
   }
 
   async #changeBasin(name: string, change: (before: BasinConfig) => BasinConfig): Promise<ProvisionResult<Basin>> {
+    this.#deps.basins.moves.expectName(name);
     const known = this.#deps.basins.get(name);
     if (known === undefined) throw basinNotFound(name);
     const config = change(known.config);
@@ -234,8 +240,9 @@ export class ControlPlane {
     return { outcome: 'updated', it: basin };
   }
 
-  /** @throws TailraceError `basin_not_found`, `basin_deletion_pending`, the latter when it is durable */
+  /** @throws TailraceError `unavailable`, `basin_not_found`, `basin_deletion_pending`, the latter when it is durable */
   async #expectLive(basin: Basin): Promise<void> {
+    this.#deps.basins.moves.expectHere(basin);
     const known = this.#deps.basins.get(basin.name);
     if (known === undefined || known.number !== basin.number) throw basinNotFound(basin.name);
     await this.#expectNotDeleting(known);
@@ -250,6 +257,7 @@ export class ControlPlane {
    */
   #withMade<T>(basin: Basin, name: string, act: (found: OpenStream) => Promise<T>): Promise<T> {
     return this.#deps.streams.withFresh(basin, name, async (found) => {
+      this.#deps.basins.moves.expectHere(basin);
       if (found?.made !== true) throw streamNotFound(basin.name, name);
       if (found.deleting) await this.#deps.commits.refuse(deletionPending(name));
       return act(found);
@@ -268,6 +276,7 @@ export class ControlPlane {
     overrides: StreamConfigRequest,
   ): Promise<OpenStream> {
     const { basins, streams, commits } = this.#deps;
+    basins.moves.expectHere(basin);
     if (found?.deleting === true) await commits.refuse(deletionPending(name));
     if (found?.made === true) {
       if (purpose === 'read' && !found.exists) await commits.barrier();
@@ -290,6 +299,7 @@ export class ControlPlane {
   async makeStream(basin: Basin, name: string, request: StreamConfigRequest, key?: string): Promise<OpenStream> {
     const { basins, streams, commits, expectWritable, nudge } = this.#deps;
     expectWritable();
+    basins.moves.expectHere(basin);
     const stream = streams.make(basins.expectLive(basin), name, request, key);
     stream.made = true;
     await commitRows(commits, streams.rowsOf([stream]), { states: [[stream, stream.assigned]] });
@@ -298,6 +308,7 @@ export class ControlPlane {
   }
 
   async #changeStream(stream: OpenStream, config: StreamConfig): Promise<ProvisionResult<Stream>> {
+    stream.place.expectHere();
     if (sameStreamConfig(config, stream.config)) {
       await this.#deps.commits.barrier();
       return { outcome: 'noop', it: stream };

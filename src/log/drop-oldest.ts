@@ -50,6 +50,7 @@ export async function dropOldest(context: OldestContext): Promise<boolean> {
 async function oldestBlocks(context: OldestContext, bytes: number): Promise<readonly Candidate[]> {
   const candidates: Candidate[] = [];
   for (const basin of context.basins.list()) {
+    if (context.basins.moves.isMoving(basin.number)) continue;
     for await (const page of scanPages(context.engine, streamRange(basin.number))) {
       for (const { key, value } of page) {
         const first = await firstBlock(context, decodeStream(value).number);
@@ -109,7 +110,7 @@ async function drop(context: OldestContext, { basin, name, end }: Candidate): Pr
   const home = context.basins.byNumber(basin);
   if (home === undefined) return false;
   return context.streams.withFresh(home, name, async (stream) => {
-    if (stream === undefined || !stream.exists || stream.deleting) return false;
+    if (stream === undefined || !stream.exists || stream.deleting || stream.isAway) return false;
     await moveTrimPoint(context, stream, end);
     await removeTrimmed(context, stream);
     return true;

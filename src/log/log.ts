@@ -27,6 +27,7 @@ import { MemberNames } from './follow/member-names.ts';
 import { StoreTurns } from './follow/store-turns.ts';
 import { Feeds } from './many/feeds.ts';
 import type { ManyRange } from './many/read-many.ts';
+import { BasinMoves } from './move/basin-moves.ts';
 import { NO_OBSERVER } from './observer.ts';
 import type { LogRead, StreamRead } from './open-reads.ts';
 import type { LogBeginning, LogOptions, LogReadOptions, LogStat } from './options.ts';
@@ -55,6 +56,8 @@ export class Log {
   readonly #answers: Answers;
   readonly #bound: StreamBound;
   readonly #gate = new WriteGate();
+  /** Basins that go to another partition of a cluster, or come from one. */
+  readonly moves: BasinMoves;
   /** Of a log that only follows. */
   readonly #applied: AppliedWrites | undefined;
   readonly #catchUp: CatchUp | undefined;
@@ -99,12 +102,13 @@ export class Log {
     const checkSoon = (stream: OpenStream): void => this.#background.checkSoon(stream);
     const shared = { streams, basins, commits, clock, observer, feeds, answers: this.#answers, rows };
     this.#appender = new Appender({ ...shared, expectWritable, nudge, checkSoon, onFault });
+    this.moves = new BasinMoves({ ...shared, engine, expectWritable, nudge });
     if (turns === undefined) engine.onState((state) => this.#setEngineState(state));
   }
 
   /** Reads what the log keeps in memory, and continues the background work. @throws TailraceError `corrupt` */
   static async open(engine: Engine, options: LogOptions): Promise<Log> {
-    const basins = await BasinTable.load(engine, options.keptBasin);
+    const basins = await BasinTable.load(engine, options);
     const log = new Log(engine, options, { basins, lastSeen: await readLastSeen(engine) });
     log.#setEngineState((await engine.stat()).state);
     await log.#answers.load();
@@ -117,7 +121,7 @@ export class Log {
    * no background work; whatever would change something is refused with `unavailable`. @throws TailraceError `corrupt`
    */
   static async follow(engine: Engine, options: LogOptions, catchUp: CatchUp): Promise<Log> {
-    const basins = await BasinTable.load(engine);
+    const basins = await BasinTable.load(engine, { ...options, keptBasin: undefined });
     const log = new Log(engine, options, { basins, lastSeen: await readLastSeen(engine), catchUp });
     log.#setEngineState('superseded');
     await log.#background.close();
@@ -198,7 +202,8 @@ export class Log {
     return this.#control.getStream(basin, name);
   }
 
-  listStreams(basin: Basin, options: StreamListOptions): Promise<StreamPage> {
+  async listStreams(basin: Basin, options: StreamListOptions): Promise<StreamPage> {
+    this.#basins.moves.expectHere(basin);
     return this.#streams.list(basin, options);
   }
 
@@ -215,7 +220,7 @@ export class Log {
     purpose: 'append' | 'read',
     overrides: StreamConfigRequest = {},
   ): Stream | Promise<Stream> {
-    const home = this.#basins.successorOf(basin);
+    const home = this.#basins.homeOf(basin);
     const open = this.#streams.peek(home, name);
     if (open !== undefined && !open.deleting && (open.exists || purpose === 'append')) return withCipher(open);
     const find = (): Promise<OpenStream> =>
@@ -223,17 +228,14 @@ export class Log {
     return lookAgain(find, this.#catchUp).then(withCipher);
   }
 
-  /**
-   * Whether a stream exists, or will with an append that was accepted before. Returned without a promise when it is in
-   * memory.
-   */
+  /** Whether a stream exists, or will with an append that was accepted; without a promise when it is in memory. */
   hasStream(basin: Basin, name: string): boolean | Promise<boolean> {
-    return this.#streams.has(this.#basins.successorOf(basin), name);
+    return this.#streams.has(this.#basins.homeOf(basin), name);
   }
 
   /** Whether a stream exists, or may be made where a basin has at most so many; see {@link StreamBound.has}. */
   mayHold(basin: Basin, name: string, most: number, maker: StreamMaker): boolean | Promise<boolean> {
-    return this.#bound.has(this.#basins.successorOf(basin), name, most, maker);
+    return this.#bound.has(this.#basins.homeOf(basin), name, most, maker);
   }
 
   /** Appends blocks, all of one request in one transaction; see {@link Appender.append}. */
@@ -243,7 +245,7 @@ export class Log {
 
   /** What `act` returns, or the answer that was kept for a request with this digest; see {@link Answers.once}. */
   once(basin: Basin, digest: Uint8Array, act: () => Promise<Uint8Array>): Promise<Uint8Array> {
-    return this.#answers.once(this.#basins.successorOf(basin), digest, act);
+    return this.#answers.once(this.#basins.homeOf(basin), digest, act);
   }
 
   /** Appends a batch of S2 records; see {@link Appender.tryRecords}. A stale stream is read again first. */
@@ -285,7 +287,7 @@ export class Log {
    * @throws TailraceError `range_not_satisfiable`, `invalid` for too many streams; and as `startRead`
    */
   startMany(basin: Basin, range: ManyRange, signal: AbortSignal, by: LogReadOptions = {}): LogRead {
-    return this.#reads.startMany(this.#basins.successorOf(basin), range, signal, by);
+    return this.#reads.startMany(this.#basins.homeOf(basin), range, signal, by);
   }
 
   /** The last wanted records before a position; see {@link readBack}. @throws TailraceError also as `startRead` */
@@ -328,10 +330,7 @@ export class Log {
     return this.#streams.countAll(most);
   }
 
-  /**
-   * Commits rows of other modules, such as counters. Resolves when they are durable. Never waits for space in the
-   * store.
-   */
+  /** Commits rows of other modules, such as counters. Resolves when they are durable. Never waits for space. */
   async commitRows(rows: readonly Write[], options: CommitOptions = {}): Promise<void> {
     this.#gate.expectStore(options);
     await commitRows(this.#commits, rows, { options });
@@ -376,6 +375,7 @@ export class Log {
 
   /** A caller may be told about a deletion only when that is durable. */
   async #expectPresent(stream: OpenStream): Promise<void> {
+    stream.place.expectHere();
     if (stream.deleting) await this.#commits.refuse(deletionPending(stream.name));
   }
 

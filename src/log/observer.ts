@@ -1,6 +1,7 @@
 /** Events of the log, for counters. The calls are on hot paths: they must only add to numbers and return. */
 
 import type { Signal } from '../model/record.ts';
+import type { Basin } from './basins.ts';
 import type { Stream } from './stream.ts';
 
 /** Who reads: a protocol of the server, or a program that embeds the log. */
@@ -22,6 +23,10 @@ export interface LogObserver {
   readBegan(stream: Stream, protocol: ReaderProtocol): void;
   /** A reader got records with this many metered bytes. */
   read(stream: Stream, records: number, meteredBytes: number): void;
+  /** A basin came from another partition, with this many metered bytes stored. */
+  basinCame?(basin: Basin, meteredBytes: number): void;
+  /** A basin went to another partition: what is counted of it counts there. */
+  basinLeft?(basin: Basin): void;
   /** An operation of S2 was allowed. Appends and reads are reported by the log itself. */
   operation(operation: string, basin?: string): void;
 }
@@ -67,6 +72,14 @@ export function observers(first: LogObserver, second: LogObserver): LogObserver 
     read: (stream, records, meteredBytes) => {
       first.read(stream, records, meteredBytes);
       second.read(stream, records, meteredBytes);
+    },
+    basinCame: (basin, meteredBytes) => {
+      first.basinCame?.(basin, meteredBytes);
+      second.basinCame?.(basin, meteredBytes);
+    },
+    basinLeft: (basin) => {
+      first.basinLeft?.(basin);
+      second.basinLeft?.(basin);
     },
     operation: (operation, basin) => {
       first.operation(operation, basin);

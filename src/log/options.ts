@@ -18,6 +18,8 @@ export interface LogOptions {
   readonly observer?: LogObserver;
   /** A basin that whoever deletes it gets again. The owner of the log creates it first. */
   readonly keptBasin?: KeptBasin | undefined;
+  /** The numbers of basins and streams of a new store begin behind this one: see `partitionNumbers`. */
+  readonly numbersFrom?: number;
   /** What happens when there is no space: by default, appends are refused until there is. */
   readonly whenFull?: 'refuse' | 'drop-oldest';
   /** Streams of an append times readers of many of these, up to which the readers are told at once; otherwise in turns. */

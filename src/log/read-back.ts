@@ -23,7 +23,7 @@ import type { RecordsEvent } from './events.ts';
 import { refreshFloor } from './expiry.ts';
 import { beyond, type ReadContext, type RecordFilter } from './read.ts';
 import { blockHeaderOf } from './skip-blocks.ts';
-import { deletionPending, type OpenStream } from './stream.ts';
+import type { OpenStream } from './stream.ts';
 import { RowFinder, SUMMARY_ROWS } from './summaries/row-finder.ts';
 import { type TracePasser, tracePasser } from './summaries/trace-passer.ts';
 
@@ -159,7 +159,7 @@ function unwantedIn(filter: RecordFilter | undefined, { key, value }: Entry) {
 }
 
 function missingBefore(stream: OpenStream, seqNum: number): TailraceError {
-  return stream.deleting ? deletionPending(stream.name) : missing(stream, seqNum - 1);
+  return stream.readEnd ?? missing(stream, seqNum - 1);
 }
 
 /** What a page has by now. */

@@ -17,7 +17,7 @@ import type { ReadEvent } from './events.ts';
 import { refreshFloor } from './expiry.ts';
 import { Follower } from './followers.ts';
 import { BlockSkipper, type MayWant } from './skip-blocks.ts';
-import { deletionPending, type OpenStream } from './stream.ts';
+import type { OpenStream } from './stream.ts';
 import type { WantRows } from './summaries/row-finder.ts';
 
 /** Chooses the records of a read. */
@@ -93,6 +93,7 @@ export async function* readFrom(
       ? undefined
       : new BlockSkipper(context.engine, stream, { mayWant, traceHash }, context.wantRows);
   while (!signal.aborted) {
+    if (stream.place.state === 'gone') stream.place.expectHere();
     await refreshFloor(context.engine, stream, context.expiryNow());
     if (position < stream.floor) {
       yield { type: 'gap', from: position, to: stream.floor };
@@ -140,7 +141,7 @@ export async function* readFrom(
       pageBytes = Math.min(context.pageBytesMax(), Math.max(SCAN_BYTES_MIN, 4 * pageBytes));
       continue;
     }
-    if (stream.deleting) throw deletionPending(stream.name);
+    if (stream.readEnd !== undefined) throw stream.readEnd;
     if (!bounds.mayFollow) return;
     // No await comes between this look at the tail and the subscription, so nothing falls between them.
     const next = yield* follow(context, stream, bounds, position, signal);
@@ -238,8 +239,7 @@ async function* scanPage(
       if (!joins) {
         // Trimmed while the page was fetched: the loop above looks at the trim point again.
         if (expected < stream.durable.trimPoint) return;
-        if (stream.deleting) throw deletionPending(stream.name);
-        throw missing(stream, expected);
+        throw stream.readEnd ?? missing(stream, expected);
       }
       // A block of a transaction that is not known to be durable yet may show already.
       if (block.firstSeq >= until) return;
@@ -250,8 +250,7 @@ async function* scanPage(
     }
   }
   if (expected !== position || position < stream.durable.trimPoint) return;
-  if (stream.deleting) throw deletionPending(stream.name);
-  throw missing(stream, position);
+  throw stream.readEnd ?? missing(stream, position);
 }
 
 async function startSeq(context: ReadContext, stream: OpenStream, range: ReadRange, tail: Position): Promise<number> {

@@ -25,15 +25,16 @@ const SOONEST_MS = 1_000;
 
 /** Does what is due for a stream and schedules the next check. */
 export async function applyRetention(context: RetentionContext, stream: OpenStream): Promise<void> {
+  if (stream.isAway) return;
   await refreshFloor(context.engine, stream, context.expiry.now());
   const floor = Math.max(stream.floor, await surplusEnd(context, stream));
-  if (stream.deleting) return;
+  if (stream.deleting || stream.isAway) return;
   if (floor > stream.durable.trimPoint) {
     await moveTrimPoint(context, stream, floor);
     await removeTrimmed(context, stream);
   }
   // Nothing is awaited from here to the commit, so an append or a change of settings that comes first wins.
-  if (stream.stale || stream.deleting) return;
+  if (stream.stale || stream.deleting || stream.isAway) return;
   const now = context.expiry.now();
   if (isDueForDeletion(stream, now)) {
     await context.markDeleted(stream);

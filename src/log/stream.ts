@@ -9,6 +9,7 @@ import type { StreamCipher, StreamConfig } from '../model/stream-config.ts';
 import type { StreamRow, StreamStateRow } from '../storage/values.ts';
 import type { Basin } from './basins.ts';
 import type { Follower } from './followers.ts';
+import type { BasinPlace } from './move/move-table.ts';
 
 /**
  * A stream as callers of the log hold it. It stays valid while the log is open, also when its state had to be read
@@ -31,6 +32,13 @@ export interface StreamState extends StreamStateRow {
   readonly meteredBytes: number;
 }
 
+/** Where a stream is. */
+export interface StreamHome {
+  readonly basin: Basin;
+  readonly name: string;
+  readonly place: BasinPlace;
+}
+
 /**
  * What the log knows about a stream. There is only one object per stream at any time. Only `log` and `usage` see it.
  */
@@ -39,6 +47,8 @@ export class OpenStream implements Stream {
   readonly basin: Basin;
   readonly name: string;
   readonly number: number;
+  /** Whether its basin is here, or in another partition of the cluster. */
+  readonly place: BasinPlace;
   readonly followers = new Set<Follower>();
   /** Its row as it was last passed to a commit. */
   row: StreamRow;
@@ -69,8 +79,9 @@ export class OpenStream implements Stream {
   /** Until this moment, in ms of the expiry clock, the floor is right. */
   floorUntil = 0;
 
-  constructor(basin: Basin, name: string, row: StreamRow, state: StreamState, exists: boolean) {
+  constructor({ basin, name, place }: StreamHome, row: StreamRow, state: StreamState, exists: boolean) {
     this.id = String(row.number);
+    this.place = place;
     this.basin = basin;
     this.name = name;
     this.number = row.number;
@@ -96,6 +107,17 @@ export class OpenStream implements Stream {
   /** Its deletion was accepted: all calls are refused. */
   get deleting(): boolean {
     return this.row.deletedAt !== undefined;
+  }
+
+  /** Its basin moves, or has moved, to another partition: nothing is written. */
+  get isAway(): boolean {
+    return this.place.state !== 'here';
+  }
+
+  /** Why those that read it get nothing more from the store; undefined while they do. */
+  get readEnd(): TailraceError | undefined {
+    if (this.place.state === 'gone') return this.place.refusal;
+    return this.deleting ? deletionPending(this.name) : undefined;
   }
 
   /** The durable tail. */

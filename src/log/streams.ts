@@ -14,7 +14,7 @@ import { firstDueAt } from './expiry.ts';
 import { countStoredBytes, type StreamFigures, streamFigures } from './figures.ts';
 import { scanPages } from './scan-pages.ts';
 import { rowOf, scheduleRows } from './schedule-rows.ts';
-import { EMPTY_STATE, OpenStream, type StreamState } from './stream.ts';
+import { EMPTY_STATE, OpenStream, type StreamHome, type StreamState } from './stream.ts';
 
 /** One stream in a list. */
 export interface StreamInfo {
@@ -150,7 +150,7 @@ export class StreamTable {
       requestKey,
       dueAt: firstDueAt(config, createdAt),
     };
-    const stream = waiting ?? new OpenStream(basin, name, row, EMPTY_STATE, false);
+    const stream = waiting ?? new OpenStream(this.#homeOf(basin, name), row, EMPTY_STATE, false);
     stream.row = row;
     stream.stale = false;
     this.#put(nameOf(basin, name), stream);
@@ -160,7 +160,7 @@ export class StreamTable {
   /** Takes a stream into memory whose rows are in the store by now. Nothing happens where one of its name is in memory. */
   adopt(basin: Basin, name: string, row: StreamRow, state: StreamState): void {
     const id = nameOf(basin, name);
-    if (this.#find(id) === undefined) this.#put(id, new OpenStream(basin, name, row, state, true));
+    if (this.#find(id) === undefined) this.#put(id, new OpenStream(this.#homeOf(basin, name), row, state, true));
   }
 
   /** The rows that create streams, beside their states, which each commit writes. None for no streams. */
@@ -176,6 +176,14 @@ export class StreamTable {
     if (this.#find(id) !== stream) return;
     this.#open.delete(id);
     this.#known.delete(id);
+  }
+
+  /** Forgets all streams of a basin, which is here no more; returns those that are in memory. */
+  forgetBasin({ number }: Basin): readonly OpenStream[] {
+    const streams = [...this.#known.values()].flatMap((known) => known.deref() ?? []);
+    const ofBasin = streams.filter(({ basin }) => basin.number === number);
+    for (const stream of ofBasin) this.forget(stream);
+    return ofBasin;
   }
 
   /** After a failed commit nothing in memory can be trusted: every stream is read again before it is used. */
@@ -281,6 +289,10 @@ export class StreamTable {
     return page.length < VISIT_PAGE ? undefined : streams.at(-1)?.name;
   }
 
+  #homeOf(basin: Basin, name: string): StreamHome {
+    return { basin, name, place: this.#deps.basins.moves.placeOf(basin.number) };
+  }
+
   #find(id: string): OpenStream | undefined {
     const open = this.#open.get(id);
     if (open !== undefined) {
@@ -316,7 +328,7 @@ export class StreamTable {
       if (now.stale) now.reload(row, state);
       return now;
     }
-    const stream = new OpenStream(basin, name, row, state, true);
+    const stream = new OpenStream(this.#homeOf(basin, name), row, state, true);
     this.#put(id, stream);
     return stream;
   }

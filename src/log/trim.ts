@@ -16,7 +16,7 @@ import {
   summaryRowRange,
   traceRowRange,
 } from '../storage/keys.ts';
-import { encodePending } from '../storage/values.ts';
+import { encodePending, type StreamRow } from '../storage/values.ts';
 import type { CommitQueue } from './commit-queue.ts';
 import { commitRows } from './commit-rows.ts';
 import { deletionPending, expectFresh, type OpenStream, streamNotFound } from './stream.ts';
@@ -38,10 +38,11 @@ export function trimRow(stream: OpenStream): Write {
 
 /**
  * Moves the trim point, at most to the assigned tail and never back. Durable when it resolves.
- * @throws TailraceError `stream_not_found` when the stream only waits for its first append, `stream_deletion_pending`,
+ * @throws TailraceError `unavailable` while its basin moves, `stream_not_found` when the stream only waits for its first append, `stream_deletion_pending`,
  *   `storage`
  */
 export async function moveTrimPoint({ commits }: TrimContext, stream: OpenStream, seqNum: number): Promise<void> {
+  stream.place.expectHere();
   // A state that is written after the removal of its stream would stay in the store without a stream.
   if (stream.deleting) throw deletionPending(stream.name);
   if (!stream.made) throw streamNotFound(stream.basin.name, stream.name);
@@ -88,7 +89,7 @@ async function remove({ engine, commits }: TrimContext, stream: OpenStream): Pro
     rows.push(...ofRows.writes);
     // Nothing is awaited from here to the commit: when the stream was deleted, its blocks are removed with it. A state
     // that is based on a failed write must be read again, and the row of the trim makes sure that the rest is done.
-    if (stream.deleting || stream.stale) return;
+    if (stream.deleting || stream.stale || stream.isAway) return;
     // A trim that was accepted in the meantime has written its own row again, so that row must stay.
     if (finished && stream.assigned.trimPoint === trimPoint) {
       rows.push({ type: 'delete', key: pendingKey('trim', stream.number) });
@@ -100,26 +101,34 @@ async function remove({ engine, commits }: TrimContext, stream: OpenStream): Pro
 }
 
 /** Deletes everything of a deleted stream; its row comes last, in the transaction that frees its name. */
-export async function removeStream({ engine, commits }: TrimContext, stream: OpenStream): Promise<void> {
+export async function removeStream(context: TrimContext, stream: OpenStream): Promise<void> {
+  await removeBlocks(context, stream.number, lastRows(stream));
+}
+
+/** Deletes all blocks of a stream and the rows about them, and then, in the last transaction, does `last`. */
+export async function removeBlocks(
+  { engine, commits }: TrimContext,
+  number: number,
+  last: readonly Write[],
+): Promise<void> {
   for (;;) {
     const page = { limit: BACKGROUND_BLOCKS_MAX, valueBytesMax: 1 };
-    const ranges = [blockRange(stream.number), summaryRowRange(stream.number), traceRowRange(stream.number)];
+    const ranges = [blockRange(number), summaryRowRange(number), traceRowRange(number)];
     const found = await Promise.all(ranges.map((range) => engine.scan({ ...range, ...page })));
     const rows: Write[] = found.flat().map(({ key }) => ({ type: 'delete', key }));
     const finished = found.every(({ length }) => length < BACKGROUND_BLOCKS_MAX);
-    if (finished) rows.push(...lastRows(stream));
+    if (finished) rows.push(...last);
     await commitRows(commits, rows, { options: RESERVE });
     if (finished) return;
   }
 }
 
-function lastRows(stream: OpenStream): Write[] {
-  const keys = [
-    streamKey(stream.basin.number, stream.name),
-    streamStateKey(stream.number),
-    pendingKey('streamDeletion', stream.number),
-    pendingKey('trim', stream.number),
-  ];
-  if (stream.row.dueAt !== undefined) keys.push(dueKey(stream.row.dueAt, stream.number));
-  return keys.map((key) => ({ type: 'delete', key }));
+function lastRows({ basin, name, row }: OpenStream): Write[] {
+  return rowsOfStream(streamKey(basin.number, name), row).map((key) => ({ type: 'delete', key }));
+}
+
+/** The keys of what a stream has besides its blocks. */
+export function rowsOfStream(key: Uint8Array, { number, dueAt }: StreamRow): readonly Uint8Array[] {
+  const work = [pendingKey('streamDeletion', number), pendingKey('trim', number)];
+  return [key, streamStateKey(number), ...work, ...(dueAt === undefined ? [] : [dueKey(dueAt, number)])];
 }

@@ -51,6 +51,11 @@ export class BasinTotals {
     this.#totals.set(number, { name, bytes: bytes + (since?.bytes ?? 0), count: undefined, changed });
   }
 
+  /** What is counted of a basin that is here no more counts elsewhere. */
+  forget(number: number): void {
+    this.#totals.delete(number);
+  }
+
   /** A stream of the basin stores `change` bytes more or less, `stored` in all. On the hot path. */
   add(basin: Basin, stream: string, change: number, stored: number): void {
     const total = this.#totals.get(basin.number) ?? this.#begin(basin, undefined);

@@ -34,6 +34,14 @@ export class UnwrittenCounts {
     });
   }
 
+  /** Drops the counts of one basin. */
+  forget(basin: number): void {
+    for (const [second, basins] of this.#minutes) {
+      basins.delete(basin);
+      if (basins.size === 0) this.#minutes.delete(second);
+    }
+  }
+
   /** Removes and returns all counts, to be written. */
   take(): readonly MinuteCounts[] {
     const taken = [...this.#minutes].flatMap(([second, basins]) =>

@@ -105,6 +105,18 @@ export class Usage implements LogObserver {
     this.#tally(stream.basin).readBytes += meteredBytes;
   }
 
+  /** Its rows came with it. */
+  basinCame({ number, name }: Basin, meteredBytes: number): void {
+    this.#totals.load(number, name, meteredBytes);
+  }
+
+  /** What was written of it went with it; what was counted since goes to nobody. */
+  basinLeft({ number }: Basin): void {
+    this.#tallies.delete(number);
+    this.#unwritten.forget(number);
+    this.#totals.forget(number);
+  }
+
   /** Operations on basins that do not exist are not counted: any client can name them. */
   operation(operation: string, basinName?: string): void {
     const level = levelOf(operation);

@@ -16,6 +16,7 @@ import type { Basin, BasinTable } from '../basins.ts';
 import type { FedStream, Feeds } from '../many/feeds.ts';
 import { deletionPending, type OpenStream, type StreamState } from '../stream.ts';
 import type { StreamTable } from '../streams.ts';
+import { giveMoves, moveChangesIn, takeAwayMoved } from './applied-moves.ts';
 import { changesIn, type LogChanges } from './log-changes.ts';
 import type { MemberNames } from './member-names.ts';
 import type { StoreTurns } from './store-turns.ts';
@@ -65,11 +66,14 @@ export class AppliedWrites {
     await this.#loadDeleted(changes);
     await this.#loadAppended(changes);
     const made = this.#made(changes);
+    const moves = moveChangesIn(writes);
     let told: Promise<unknown> | undefined;
     await this.#deps.turns.write(async () => {
       const unpacked = await this.#unpack(changes, made);
       this.#takeAway(changes);
+      const left = takeAwayMoved(this.#deps, moves);
       await commit();
+      giveMoves(this.#deps, moves, left);
       for (const { basin, name, row, state } of made.values()) this.#deps.streams.adopt(basin, name, row, state);
       told = this.#add(changes, unpacked);
       for (const stream of this.#deleted) this.#end(stream);

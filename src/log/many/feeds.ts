@@ -4,6 +4,7 @@
  */
 
 import { goOnWithWork } from '../../encoding/turns.ts';
+import type { TailraceError } from '../../model/error.ts';
 import {
   FEED_BLOCKS_MAX,
   FEED_BYTES_MAX,
@@ -80,8 +81,14 @@ export class Feeds {
     for (const { unlisted } of this.#listing) if (!unlisted.has(number)) unlisted.set(number, next);
   }
 
-  /** The reader of a feed has found all streams that were there before it. */
+  /** The basin is in another partition now: its readers end. */
+  end(basin: string, error: TailraceError): void {
+    for (const feed of this.#byBasin.get(basin) ?? []) feed.fail(error);
+  }
+
+  /** The reader of a feed has found all streams that were there before it. @throws TailraceError as {@link Feed.take} */
   listed(feed: Feed): void {
+    feed.expectGoingOn();
     this.#listing.delete(feed);
     feed.unlisted.clear();
   }
@@ -176,6 +183,7 @@ export class Feed {
   /** What it is being told in turns: until it was, it does not know of all that is durable. */
   #untold: News['streams'][] = [];
   #onTold: (() => void)[] = [];
+  #failure: TailraceError | undefined;
 
   /** `shownAs` is asked anew for each block: what its reader calls the stream, or undefined for one that it may not have. */
   constructor(shownAs: (name: string) => string | undefined) {
@@ -259,9 +267,20 @@ export class Feed {
     return name === undefined ? undefined : { name, id: stream.id };
   }
 
-  /** The next news; undefined when there is none now. */
+  /** Nothing more comes: thrown at its reader once it has taken what came before. */
+  fail(error: TailraceError): void {
+    this.#failure = error;
+    this.wake();
+  }
+
+  expectGoingOn(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  /** The next news; undefined when there is none now. @throws TailraceError `unavailable` when nothing more comes */
   take(): FeedItem | undefined {
     const item = this.#queue.shift();
+    if (item === undefined) this.expectGoingOn();
     if (item?.block !== undefined) this.#queuedBytes -= item.block.header.rawBytes;
     return item;
   }

@@ -116,7 +116,7 @@ export class RowWriter {
       at = run.end;
     }
     // Nothing is awaited from here to the commit: the rows of a stream that is deleted or trimmed go with it.
-    if (stream.deleting || stream.stale || !this.#deps.isWritable()) return undefined;
+    if (stream.deleting || stream.stale || stream.isAway || !this.#deps.isWritable()) return undefined;
     const living = rows.filter(({ end }) => end > stream.assigned.trimPoint).map(({ row }) => row);
     if (living.length > 0) await commitRows(commits, living, {});
     stream.rowsTo = at;

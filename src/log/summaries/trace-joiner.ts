@@ -52,7 +52,7 @@ export async function joinTraceRows(deps: TraceJoinerDeps, stream: OpenStream): 
     const rows = await joinable(deps.engine, stream);
     const [first] = rows;
     // Nothing is awaited from here to the commit: the rows of a stream that is deleted or trimmed go with it.
-    if (first === undefined || stream.deleting || stream.stale || !deps.isWritable()) return;
+    if (first === undefined || stream.deleting || stream.stale || stream.isAway || !deps.isWritable()) return;
     if (first.row.end <= stream.assigned.trimPoint) return;
     const joined = encodeTraceRow(
       stream.number,
