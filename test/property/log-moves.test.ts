@@ -117,7 +117,7 @@ test('a basin that moves holds what the reference says, and both stores are soun
     }
     expect([...state.move.from.faults, ...state.move.to.faults]).toEqual([]);
   });
-  await fc.assert(property, { numRuns: shareOf(120) });
+  await fc.assert(property, { numRuns: shareOf(60) });
 }, 60_000);
 
 async function settled({ from, to }: Move): Promise<void> {

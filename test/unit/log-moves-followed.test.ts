@@ -101,6 +101,31 @@ test('a basin that comes is known when it is adopted, and not before', async () 
   expect(pair.log.moves.in()).toEqual([]);
 });
 
+test('a basin that goes and comes back in one piece of the log is there', async () => {
+  const { leader } = pair;
+  const other = await Partition.open(1, leader.clock);
+  await append('a', '0');
+  const reader = await read(GOING, 'a');
+  await untilLevel(reader);
+  const ended = codeOf(() => reader.next());
+  for (const [from, to] of [
+    [leader.log, other.log],
+    [other.log, leader.log],
+  ] as const) {
+    await from.moves.seal(GOING, { id: MOVE_ID, to: 1 });
+    await to.moves.take(GOING, { id: MOVE_ID, from: 0 }, from.moves.rows(GOING, new CopiedBlocks()));
+    await to.moves.adopt(GOING, MOVE_ID);
+    await from.moves.drop(GOING, MOVE_ID);
+    await from.backgroundSettled();
+  }
+  await pair.deliver();
+  expect(await ended).toBe('unavailable');
+  const again = await read(GOING, 'a');
+  expect(await untilLevel(again)).toEqual(['0', 'level']);
+  await append('a', '1');
+  expect(await events(again, 1)).toEqual(['1']);
+});
+
 test('what does not come after all leaves nothing', async () => {
   const from = await Partition.open(1, pair.leader.clock);
   await from.log.ensureBasin(MOVED, { createStreamOnAppend: true });

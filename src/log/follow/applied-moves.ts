@@ -18,6 +18,8 @@ export interface MoveChanges {
   readonly in: ReadonlyMap<number, MoveInRow | undefined>;
   /** Basins whose rows are to be removed, and whether they are gone by the end of the transaction. */
   readonly removals: ReadonlyMap<number, boolean>;
+  /** Basins that are here by the end of it: one may also go and come back within it. */
+  readonly arrivals: ReadonlySet<number>;
 }
 
 /** @throws TailraceError `corrupt` */
@@ -25,15 +27,23 @@ export function moveChangesIn(writes: readonly Write[]): MoveChanges {
   const out = new Map<number, MoveOutRow | undefined>();
   const coming = new Map<number, MoveInRow | undefined>();
   const removals = new Map<number, boolean>();
+  const arrivals = new Set<number>();
   for (const write of writes) {
     const { key } = write;
     if (key[0] !== FAMILY.pendingWork) continue;
     const value = write.type === 'put' ? write.value : undefined;
-    if (isPending(key, 'moveOut')) out.set(readPendingKey(key), value && decodeMoveOut(value));
-    else if (isPending(key, 'moveIn')) coming.set(readPendingKey(key), value && decodeMoveIn(value));
-    else if (isPending(key, 'basinRemoval')) removals.set(readPendingKey(key), value === undefined);
+    const number = readPendingKey(key);
+    if (isPending(key, 'moveOut')) out.set(number, value && decodeMoveOut(value));
+    else if (isPending(key, 'moveIn')) {
+      coming.set(number, value && decodeMoveIn(value));
+      if (value === undefined) arrivals.add(number);
+    } else if (isPending(key, 'basinRemoval')) {
+      removals.set(number, value === undefined);
+      // It was dropped, or given up, which is the other end of one that comes.
+      if (value !== undefined) arrivals.delete(number);
+    }
   }
-  return { out, in: coming, removals };
+  return { out, in: coming, removals, arrivals };
 }
 
 interface AppliedMovesDeps {
@@ -64,7 +74,8 @@ export function giveMoves(deps: AppliedMovesDeps, changes: MoveChanges, left: re
   for (const [number, row] of changes.out) if (row === undefined) moves.unseal(number);
   for (const [number, isGone] of changes.removals) if (isGone) moves.removals.delete(number);
   for (const [number, row] of changes.in) {
-    if (row !== undefined) moves.in.set(number, { number, ...row });
-    else if (!changes.removals.has(number)) moves.arrive(number);
+    if (row === undefined) moves.in.delete(number);
+    else moves.in.set(number, { number, ...row });
   }
+  for (const number of changes.arrivals) moves.arrive(number);
 }

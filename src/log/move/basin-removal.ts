@@ -25,12 +25,15 @@ export async function removeBasin(context: TrimContext, number: number, isOver: 
     // First of all: a stream with a state has all of its blocks.
     const states = rows.map(({ row }) => deletion(streamStateKey(row.number)));
     await commitRows(commits, states, { options: RESERVE });
-    for (const { key, row } of rows) {
-      if (isOver()) return false;
-      const samples = await samplesOf(engine, row.number, hours);
-      const keys = [...rowsOfStream(key, row), ...samples.map((sample) => sample.key)];
-      await removeBlocks(context, row.number, keys.map(deletion));
-    }
+    // In parallel, so that they share transactions.
+    await Promise.all(
+      rows.map(async ({ key, row }) => {
+        const samples = await samplesOf(engine, row.number, hours);
+        const keys = [...rowsOfStream(key, row), ...samples.map((sample) => sample.key)];
+        await removeBlocks(context, row.number, keys.map(deletion));
+      }),
+    );
+    if (isOver()) return false;
   }
   for await (const page of inPages(rowsOfBasin(engine, number))) {
     if (isOver()) return false;

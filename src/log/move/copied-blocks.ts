@@ -13,6 +13,8 @@ export interface CopiedStream {
   summariesTo: number;
   /** Metered bytes of these blocks; undefined where a damaged one does not say. */
   bytes: number | undefined;
+  /** The tail and the trim point at that time. */
+  readonly nextSeq: number;
   readonly trimPoint: number;
 }
 
@@ -41,8 +43,9 @@ export class CopiedBlocks {
   }
 
   /** A stream of which nothing was copied yet. */
-  add(number: number, name: string, trimPoint: number): CopiedStream {
-    const stream = { name, blocksTo: 0, summariesTo: 0, bytes: 0, trimPoint };
+  add(number: number, name: string, state: Pick<CopiedStream, 'nextSeq' | 'trimPoint'>): CopiedStream {
+    const { nextSeq, trimPoint } = state;
+    const stream = { name, blocksTo: 0, summariesTo: 0, bytes: 0, nextSeq, trimPoint };
     this.#streams.set(number, stream);
     return stream;
   }

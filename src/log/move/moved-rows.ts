@@ -3,8 +3,8 @@
  * is in use; the last one, when it is sealed, has all else. No snapshot of the store stays open between two pages.
  */
 
-import { goOnWithWork } from '../../encoding/turns.ts';
-import { MOVE_PAGE_BYTES, MOVE_PAGE_ROWS_MAX, TURN_STREAM_BYTES } from '../../model/limits.ts';
+import { goOnWithWork, noteWork } from '../../encoding/turns.ts';
+import { MOVE_PAGE_BYTES, MOVE_PAGE_ROWS_MAX, MOVE_STREAM_BYTES, SUMMARY_ROW_BLOCKS } from '../../model/limits.ts';
 import { ANSWER_END, answerEndKey, answersOf, readAnswerKey } from '../../storage/answer-rows.ts';
 import type { Engine, Entry } from '../../storage/engine.ts';
 import {
@@ -40,7 +40,7 @@ import { sampledHours, samplesOf } from './stream-samples.ts';
 /** A sample is written when its hour is over, at the latest an hour after that. */
 const SETTLED_SECONDS = 2 * 3_600;
 
-const NOTHING_COPIED: CopiedStream = { name: '', blocksTo: 0, summariesTo: 0, bytes: 0, trimPoint: 0 };
+const NOTHING_COPIED: CopiedStream = { name: '', blocksTo: 0, summariesTo: 0, bytes: 0, nextSeq: 0, trimPoint: 0 };
 
 export interface MovedBasin {
   readonly engine: Engine;
@@ -77,7 +77,7 @@ export async function* rowsInUse(moved: MovedBasin, nowSeconds: number): AsyncGe
     const state = row.deletedAt === undefined ? await stateOf(engine, row) : undefined;
     if (state === undefined) continue;
     const { nextSeq, trimPoint } = state.row;
-    const stream = copied.add(row.number, readStreamKey(entry.key).name, trimPoint);
+    const stream = copied.add(row.number, readStreamKey(entry.key).name, { nextSeq, trimPoint });
     yield [entry];
     // What comes meanwhile is left to the last pass: else a busy stream would not end.
     yield* blocksOf(engine, row.number, stream, nextSeq);
@@ -102,10 +102,10 @@ export async function* rowsAtRest(moved: MovedBasin): AsyncGenerator<readonly En
     // It may be asked for again: what is noted stays what the first pass has copied.
     const stream = { ...NOTHING_COPIED, ...known };
     // Blocks that are being deleted are not needed, and those that were copied are deleted there.
-    if (row.deletedAt === undefined) yield* restOf(engine, row.number, stream);
-    yield await workOf(moved, entry, row, known !== undefined && (state?.row.trimPoint ?? 0) > known.trimPoint);
-    // Last of all: a stream with a state has all of its blocks.
     if (state === undefined) continue;
+    if (row.deletedAt === undefined) yield* restOf(engine, row.number, state.row, stream);
+    yield await workOf(moved, entry, row, { trimPoint: state.row.trimPoint, copiedFrom: known?.trimPoint });
+    // Last of all: a stream with a state has all of its blocks.
     const bytes = row.deletedAt === undefined ? stream.bytes : undefined;
     const meteredBytes = bytes ?? state.row.meteredBytes;
     yield [{ key: state.entry.key, value: encodeStreamState({ ...state.row, meteredBytes }) }];
@@ -118,7 +118,7 @@ export async function* rowsAtRest(moved: MovedBasin): AsyncGenerator<readonly En
 /** Of the streams that were copied, those that were deleted since. */
 async function* removalsOf({ engine, copied, number: basin }: MovedBasin): AsyncGenerator<readonly Entry[]> {
   for (const [number, { name }] of copied.all()) {
-    await goOnWithWork(TURN_STREAM_BYTES);
+    if (noteWork(MOVE_STREAM_BYTES)) await goOnWithWork(MOVE_STREAM_BYTES);
     const row = await engine.get(streamKey(basin, name));
     if (row !== undefined && decodeStream(row).number === number) continue;
     yield [{ key: pendingKey('streamRemoval', number), value: encodePending({ basin, name }) }];
@@ -126,8 +126,15 @@ async function* removalsOf({ engine, copied, number: basin }: MovedBasin): Async
 }
 
 /** Blocks that were not copied, and the rows about blocks. Those of trace ids are joined later, so all of them are given. */
-async function* restOf(engine: Engine, number: number, stream: CopiedStream): AsyncGenerator<readonly Entry[]> {
-  yield* blocksOf(engine, number, stream);
+async function* restOf(
+  engine: Engine,
+  number: number,
+  { nextSeq }: StreamStateRow,
+  stream: CopiedStream,
+): AsyncGenerator<readonly Entry[]> {
+  if (nextSeq > stream.nextSeq) yield* blocksOf(engine, number, stream);
+  // So few records are in too few blocks for rows about them.
+  if (nextSeq < SUMMARY_ROW_BLOCKS) return;
   yield* summariesOf(engine, number, stream);
   yield* pagesOf(engine, traceRowRange(number));
 }
@@ -138,7 +145,7 @@ async function* streamsOf({
 }: MovedBasin): AsyncGenerator<{ readonly entry: Entry; readonly row: StreamRow }> {
   for await (const page of scanPages(engine, streamRange(number), { limit: MOVE_PAGE_ROWS_MAX })) {
     for (const entry of page) {
-      await goOnWithWork(TURN_STREAM_BYTES);
+      if (noteWork(MOVE_STREAM_BYTES)) await goOnWithWork(MOVE_STREAM_BYTES);
       yield { entry, row: decodeStream(entry.value) };
     }
   }
@@ -178,19 +185,21 @@ async function* summariesOf(engine: Engine, number: number, stream: CopiedStream
   }
 }
 
-/** What is under way in a stream, and when it is looked at next. `isTrimmed`: blocks that are gone here were copied. */
+/** What is under way in a stream, and when it is looked at next. */
 async function workOf(
   { engine, number: basin }: MovedBasin,
   { key: streamRow }: Entry,
-  { number, dueAt }: StreamRow,
-  isTrimmed: boolean,
+  { number, dueAt, deletedAt }: StreamRow,
+  { trimPoint, copiedFrom }: { readonly trimPoint: number; readonly copiedFrom: number | undefined },
 ): Promise<readonly Entry[]> {
   const value = encodePending({ basin, name: readStreamKey(streamRow).name });
   const rows: Entry[] = dueAt === undefined ? [] : [{ key: dueKey(dueAt, number), value }];
-  for (const kind of ['streamDeletion', 'trim'] as const) {
-    const key = pendingKey(kind, number);
-    if ((kind === 'trim' && isTrimmed) || (await engine.get(key)) !== undefined) rows.push({ key, value });
-  }
+  if (deletedAt !== undefined) rows.push({ key: pendingKey('streamDeletion', number), value });
+  if (trimPoint === 0) return rows;
+  const key = pendingKey('trim', number);
+  // Blocks that are gone here may have been copied.
+  const isDue = copiedFrom !== undefined && trimPoint > copiedFrom;
+  if (isDue || (await engine.get(key)) !== undefined) rows.push({ key, value });
   return rows;
 }
 
@@ -210,7 +219,8 @@ async function* pagesOf(engine: Engine, range: KeyRange): AsyncGenerator<readonl
     const last = page.at(-1);
     if (last === undefined) return;
     yield page;
-    await goOnWithWork(page.reduce((sum, { value }) => sum + value.length, 0));
+    const bytes = page.reduce((sum, { value }) => sum + value.length, 0);
+    if (noteWork(bytes)) await goOnWithWork(bytes);
     from = Buffer.concat([last.key, Buffer.of(0)]);
   }
 }

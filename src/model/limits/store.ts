@@ -108,6 +108,9 @@ export const BACKGROUND_BLOCKS_MAX = 512;
 export const MOVE_PAGE_BYTES = MiB;
 export const MOVE_PAGE_ROWS_MAX = 1_000;
 
+/** A stream of it takes as long to look up as so many bytes take to copy. */
+export const MOVE_STREAM_BYTES = 64 * 1024;
+
 /** Streams of it that are copied while it is in use, each some hundred bytes in memory; the others while it is sealed. */
 export const MOVE_STREAMS_MAX = 50_000;
 
