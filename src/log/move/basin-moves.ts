@@ -122,7 +122,7 @@ export class BasinMoves {
    *   meanwhile
    */
   async *rows(name: string, copied: CopiedBlocks): AsyncGenerator<readonly Entry[]> {
-    const { engine, commits, clock } = this.#deps;
+    const { engine, commits, clock, streams } = this.#deps;
     const basin = this.#living(name);
     const { number } = basin;
     const move = this.#table.out.get(number);
@@ -130,7 +130,10 @@ export class BasinMoves {
     if (move === undefined) copied.clear();
     const pass = move === undefined ? 'first' : copied.isWhole ? 'rest' : 'whole';
     yield [moveHeadRow({ number, name, pass, id: move?.id, basin: encodeBasin(basin) })];
-    const moved = { engine, number, copied: pass === 'whole' ? new CopiedBlocks() : copied };
+    const moved = {
+      ...{ engine, number, copied: pass === 'whole' ? new CopiedBlocks() : copied },
+      tailOf: (stream: number) => streams.byNumber(stream)?.durable.nextSeq,
+    };
     const rows = move === undefined ? rowsInUse(moved, Math.floor(clock.now() / 1_000)) : rowsAtRest(moved);
     for await (const page of inPages(rows)) {
       // What the store shows may not be durable yet; if it never is, other blocks get its places.

@@ -47,6 +47,8 @@ export interface MovedBasin {
   /** Of the basin. */
   readonly number: number;
   readonly copied: CopiedBlocks;
+  /** The durable tail of a stream that is in memory: the store may show more. */
+  tailOf(stream: number): number | undefined;
 }
 
 /** Rows in pages that are never empty. */
@@ -76,7 +78,8 @@ export async function* rowsInUse(moved: MovedBasin, nowSeconds: number): AsyncGe
     if (copied.isFull) break;
     const state = row.deletedAt === undefined ? await stateOf(engine, row) : undefined;
     if (state === undefined) continue;
-    const { nextSeq, trimPoint } = state.row;
+    const { trimPoint } = state.row;
+    const nextSeq = Math.min(state.row.nextSeq, moved.tailOf(row.number) ?? Number.POSITIVE_INFINITY);
     const stream = copied.add(row.number, readStreamKey(entry.key).name, { nextSeq, trimPoint });
     yield [entry];
     // What comes meanwhile is left to the last pass: else a busy stream would not end.
@@ -101,8 +104,8 @@ export async function* rowsAtRest(moved: MovedBasin): AsyncGenerator<readonly En
     const state = await stateOf(engine, row);
     // It may be asked for again: what is noted stays what the first pass has copied.
     const stream = { ...NOTHING_COPIED, ...known };
-    // Blocks that are being deleted are not needed, and those that were copied are deleted there.
     if (state === undefined) continue;
+    // Blocks that are being deleted are not needed, and those that were copied are deleted there.
     if (row.deletedAt === undefined) yield* restOf(engine, row.number, state.row, stream);
     yield await workOf(moved, entry, row, { trimPoint: state.row.trimPoint, copiedFrom: known?.trimPoint });
     // Last of all: a stream with a state has all of its blocks.
