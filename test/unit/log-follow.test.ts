@@ -155,6 +155,17 @@ function readsOne(): void {
 }
 
 function losesOne(): void {
+  test('of a stream that begins and is deleted in one piece of the log gets its records, and then its end', async () => {
+    const many = readMany('start');
+    expect(await untilLevel(many)).toEqual(['level']);
+    await append('a', 'x');
+    await remove('a');
+    await pair.deliver(2);
+    // It looks again when all of the deletion has come.
+    expect(await failureOf(read('a'))).toBe('stream_not_found');
+    expect(await events(many, 3)).toEqual(['a from 0', 'a 0', 'a left: stream_deletion_pending']);
+  });
+
   test('finds a gap, and no damage, where a trim and its removal come in one transaction', async () => {
     for (let i = 0; i < 600; i++) await append('a', `${i}`);
     await pair.deliver();

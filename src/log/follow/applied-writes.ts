@@ -74,7 +74,7 @@ export class AppliedWrites {
       const left = takeAwayMoved(this.#deps, moves);
       await commit();
       giveMoves(this.#deps, moves, left);
-      for (const { basin, name, row, state } of made.values()) this.#deps.streams.adopt(basin, name, row, state);
+      for (const stream of made.values()) this.#adopt(stream);
       told = this.#add(changes, unpacked);
       for (const stream of this.#deleted) this.#end(stream);
       this.#deleted.clear();
@@ -109,7 +109,10 @@ export class AppliedWrites {
     const made = new Map<number, MadeStream>();
     for (const { basin: basinNumber, name, row } of rows) {
       const basin = basins.byNumber(basinNumber);
-      if (row === undefined || row.deletedAt !== undefined || basin === undefined) continue;
+      if (row === undefined || basin === undefined) continue;
+      const before = made.get(row.number);
+      if (before !== undefined) made.set(row.number, { ...before, row });
+      if (before !== undefined || row.deletedAt !== undefined) continue;
       names.add(basin, name, row.number);
       const state = states.get(row.number);
       const isWanted = names.of(row.number) !== undefined && blocks.has(row.number);
@@ -117,6 +120,14 @@ export class AppliedWrites {
       made.set(row.number, { basin, name, row, state: { ...state, meteredBytes: state.meteredBytes } });
     }
     return made;
+  }
+
+  /** It may be deleted by the end of the same transaction. */
+  #adopt({ basin, name, row, state }: MadeStream): void {
+    const { streams } = this.#deps;
+    streams.adopt(basin, name, row, state);
+    const stream = streams.byNumber(row.number);
+    if (stream?.deleting === true) this.#deleted.add(stream);
   }
 
   /** The blocks that readers wait for. They are in memory of their own: a transaction is much larger than most of them. */
