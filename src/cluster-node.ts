@@ -144,6 +144,7 @@ async function openNode(node: NodeParts, open: { close(): Promise<void> }[]): Pr
   const unsafe = config.clusterUnsafeSync ? [UNSAFE] : [];
   const replication: Replication = await Replication.open({
     ...{ log, bucket, clock, logger, cluster, served, following, version: VERSION, start: randomUUID() },
+    partition: PARTITION,
     storeFile: storeFileIn(dataDir),
     urls: urlsOf(config),
     openStore: () => openEngine(config, dataDir),

@@ -10,7 +10,7 @@ import { FAMILY } from '../storage/keys.ts';
 import { COMMAND_ID_BYTES } from '../storage/replicated/command.ts';
 import { readReplicaState } from '../storage/replicated/replica.ts';
 import type { KeyBucket } from '../storage/replicated/replicated-log.ts';
-import { BASE_KEY, SECRET_KEY } from './node-info.ts';
+import { baseKey, SECRET_KEY } from './node-info.ts';
 
 export type Belonging =
   /** It follows the log from where it is. */
@@ -18,15 +18,24 @@ export type Belonging =
   /** It is empty, and the cluster is not. */
   | { readonly type: 'needs-snapshot' };
 
+export interface BelongsTo {
+  readonly cluster: string;
+  readonly partition: number;
+}
+
 /**
- * Finds out what the store is to the cluster; the first node decides how the cluster begins.
+ * Finds out what the store is to a partition of the cluster; the first node decides how it begins.
  * @throws TailraceError `config` for a store of another origin; `unavailable`
  */
-export async function belongingOf(local: Engine, bucket: KeyBucket, cluster: string): Promise<Belonging> {
+export async function belongingOf(
+  local: Engine,
+  bucket: KeyBucket,
+  { cluster, partition }: BelongsTo,
+): Promise<Belonging> {
   const state = await readReplicaState(local);
   const isEmpty = state === undefined && (await local.scan({ from: ROWS_FROM, to: ROWS_TO, limit: 1 })).length === 0;
   const own = state?.base ?? (isEmpty ? Buffer.alloc(COMMAND_ID_BYTES) : randomBytes(COMMAND_ID_BYTES));
-  const base = await agreeOn(bucket, BASE_KEY, own);
+  const base = await agreeOn(bucket, baseKey(partition), own);
   if (Buffer.compare(base, own) === 0) return { type: 'member', base };
   if (isEmpty) return { type: 'needs-snapshot' };
   throw new TailraceError(

@@ -1,5 +1,5 @@
 /**
- * Who leads. A key that ends by itself says so; the node that holds it renews it, the others look at it. The key only
+ * Who leads a partition. A key that ends by itself says so; the node that holds it renews it, the others look at it. The key only
  * decides who tries to lead: what makes it safe is the chain of commands (`storage/replicated/replica.ts`).
  */
 
@@ -13,12 +13,13 @@ import {
   TAKE_OVER_PAUSE_MS,
 } from '../model/limits.ts';
 import type { KeyBucket } from '../storage/replicated/replicated-log.ts';
-import { decodeLeader, encodeEntry, LEADER_KEY, type LeaderEntry } from './node-info.ts';
+import { decodeLeader, encodeEntry, type LeaderEntry, leaderKey } from './node-info.ts';
 
 export interface LeadershipOptions {
   readonly bucket: KeyBucket;
   readonly clock: Clock;
   readonly me: LeaderEntry;
+  readonly partition: number;
   /** Whether a node is there that could lead in place of this one. */
   canHandOver(): boolean;
   /** Takes over; rejects when that fails. The key is renewed meanwhile. */
@@ -32,6 +33,7 @@ export interface LeadershipOptions {
 /** Lives from `start` to `close`. */
 export class Leadership {
   readonly #options: LeadershipOptions;
+  readonly #key: string;
   #leader: LeaderEntry | undefined;
   /** The start of the node that led last. */
   #ledLast: string | undefined;
@@ -53,6 +55,7 @@ export class Leadership {
 
   constructor(options: LeadershipOptions) {
     this.#options = options;
+    this.#key = leaderKey(options.partition);
   }
 
   start(): void {
@@ -113,7 +116,7 @@ export class Leadership {
 
   async #look(): Promise<void> {
     const { bucket, clock, me } = this.#options;
-    const entry = await bucket.get(LEADER_KEY);
+    const entry = await bucket.get(this.#key);
     const leader = entry === undefined ? undefined : decodeLeader(entry);
     this.#see(leader);
     const now = clock.monotonicMs();
@@ -122,7 +125,7 @@ export class Leadership {
     this.#hasLooked = true;
     if (!this.#mayTry(leader, now - (this.#seen?.sinceMs ?? now)) || now < this.#pausedUntil || this.#stopped) return;
     const options = { revision: entry?.revision ?? 0, ttlMs: LEADER_TTL_MS };
-    const revision = await bucket.put(LEADER_KEY, encodeEntry(me), options);
+    const revision = await bucket.put(this.#key, encodeEntry(me), options);
     if (revision === undefined) return;
     this.#revision = revision;
     this.#renewedAt = now;
@@ -165,7 +168,7 @@ export class Leadership {
       return;
     }
     if (now - this.#renewedAt < LEADER_RENEW_MS) return;
-    const renewed = await bucket.put(LEADER_KEY, encodeEntry(me), { revision, ttlMs: LEADER_TTL_MS });
+    const renewed = await bucket.put(this.#key, encodeEntry(me), { revision, ttlMs: LEADER_TTL_MS });
     if (this.#revision !== revision) return;
     if (renewed === undefined) {
       await this.#lose('another node of the cluster leads now');
@@ -188,7 +191,7 @@ export class Leadership {
     this.#leader = undefined;
     await this.#options.follow(reason);
     try {
-      await this.#options.bucket.remove(LEADER_KEY, revision);
+      await this.#options.bucket.remove(this.#key, revision);
     } catch (error) {
       // It ends by itself.
       this.#options.onError(asTailraceError(error));

@@ -1,14 +1,15 @@
-/** Which nodes there are: each says what it is every few seconds, and reads what the others say. */
+/** Which nodes there are, and how they do in a partition: each says it every few seconds, and reads what the others say. */
 
 import type { Clock } from '../model/clock.ts';
 import { asTailraceError, TailraceError } from '../model/error.ts';
 import { MEMBER_RENEW_MS, MEMBER_TTL_MS } from '../model/limits.ts';
 import type { KeyBucket } from '../storage/replicated/replicated-log.ts';
-import { DRAIN_PREFIX, decodeNode, encodeEntry, keyOf, MEMBER_PREFIX, type NodeInfo } from './node-info.ts';
+import { DRAIN_PREFIX, decodeNode, encodeEntry, keyOf, memberPrefix, type NodeInfo } from './node-info.ts';
 
 export interface MembershipOptions {
   readonly bucket: KeyBucket;
   readonly clock: Clock;
+  readonly partition: number;
   /** What this node says of itself. */
   describe(): NodeInfo;
   /** Called when an operator has said that this node shall lead no more, or again. */
@@ -19,6 +20,7 @@ export interface MembershipOptions {
 /** Lives from `start` to `close`. */
 export class Membership {
   readonly #options: MembershipOptions;
+  readonly #prefix: string;
   #nodes: readonly NodeInfo[] = [];
   #stopped = false;
   #cancel = (): void => {};
@@ -26,6 +28,7 @@ export class Membership {
 
   constructor(options: MembershipOptions) {
     this.#options = options;
+    this.#prefix = memberPrefix(options.partition);
   }
 
   /** Those that said something in the last seconds, in the order of their URLs; also this one. */
@@ -78,7 +81,7 @@ export class Membership {
     await this.#renewing;
     const { bucket, onError, describe } = this.#options;
     try {
-      const key = keyOf(MEMBER_PREFIX, describe().url);
+      const key = keyOf(this.#prefix, describe().url);
       const entry = await bucket.get(key);
       if (entry !== undefined) await bucket.remove(key, entry.revision);
     } catch (error) {
@@ -91,8 +94,8 @@ export class Membership {
     const { bucket, clock, describe, onDrain, onError } = this.#options;
     try {
       const me = describe();
-      await bucket.put(keyOf(MEMBER_PREFIX, me.url), encodeEntry(me), { ttlMs: MEMBER_TTL_MS });
-      const entries = await bucket.list(MEMBER_PREFIX);
+      await bucket.put(keyOf(this.#prefix, me.url), encodeEntry(me), { ttlMs: MEMBER_TTL_MS });
+      const entries = await bucket.list(this.#prefix);
       this.#nodes = [...entries.values()].map(decodeNode).sort((a, b) => (a.url < b.url ? -1 : 1));
       if (!this.#stopped) onDrain((await bucket.get(keyOf(DRAIN_PREFIX, me.url))) !== undefined);
     } catch (error) {

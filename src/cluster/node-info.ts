@@ -35,11 +35,24 @@ export interface LeaderEntry extends NodeUrls {
   readonly start: string;
 }
 
-export const LEADER_KEY = 'leader.0';
-export const MEMBER_PREFIX = 'node.';
+/** Of a node, for all partitions. */
 export const DRAIN_PREFIX = 'drain.';
-export const BASE_KEY = 'base';
 export const SECRET_KEY = 'secret';
+
+/** The key of who leads a partition. */
+export function leaderKey(partition: number): string {
+  return `leader.${partition}`;
+}
+
+/** What the nodes say of a partition. Builds that know one partition read what is of the first. */
+export function memberPrefix(partition: number): string {
+  return partition === 0 ? 'node.' : `node${partition}.`;
+}
+
+/** The key of what a partition began with. */
+export function baseKey(partition: number): string {
+  return partition === 0 ? 'base' : `base.${partition}`;
+}
 
 /** The key of a node: keys of the bucket have no slashes and colons. */
 export function keyOf(prefix: string, url: string): string {

@@ -1,5 +1,5 @@
 /**
- * A node's part in its cluster: it joins, follows the log, takes over when no node leads, and ends that when another one does.
+ * A node's part in a partition of its cluster: it joins, follows the log, takes over when no node leads, and ends that when another one does.
  * What a node that leads serves is not known here: see `ServedWhileLeading`.
  *
  * ```
@@ -9,54 +9,24 @@
  * ```
  */
 
-import type { Clock } from '../model/clock.ts';
 import type { NodeRole } from '../model/cluster-state.ts';
 import { asTailraceError, TailraceError } from '../model/error.ts';
 import { JOIN_RETRY_MS, REPAIR_POLL_MS } from '../model/limits.ts';
-import type { Logger } from '../observe/logger.ts';
 import { Warnings } from '../observe/warnings.ts';
 import type { LatchingEngine } from '../storage/latching-engine.ts';
 import { COMMAND_VERSION } from '../storage/replicated/command.ts';
 import { Replica } from '../storage/replicated/replica.ts';
 import { expectWhole, ReplicatedEngine } from '../storage/replicated/replicated-engine.ts';
-import type { KeyBucket, ReplicatedLog } from '../storage/replicated/replicated-log.ts';
 import { belongingOf } from './base.ts';
 import { Damage } from './damage.ts';
 import { KeptLog } from './kept-log.ts';
 import { Leadership } from './leadership.ts';
 import { LogFollower } from './log-follower.ts';
 import { Membership } from './membership.ts';
-import { type LeaderEntry, mayLead, type NodeInfo, type NodeUrls } from './node-info.ts';
+import { type LeaderEntry, mayLead, type NodeInfo } from './node-info.ts';
+import type { ReplicationOptions } from './replication-options.ts';
 import { Scrub } from './scrub.ts';
-import type { ServedWhileFollowing, ServedWhileLeading } from './served.ts';
 import { takeSnapshot } from './take-snapshot.ts';
-
-export interface ReplicationOptions {
-  readonly log: ReplicatedLog;
-  readonly bucket: KeyBucket;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly cluster: string;
-  /** The file of the store; a snapshot takes its place. */
-  readonly storeFile: string;
-  readonly urls: NodeUrls;
-  readonly version: string;
-  /** Tells this start of the node from earlier ones. */
-  readonly start: string;
-  readonly served: ServedWhileLeading;
-  readonly following: ServedWhileFollowing;
-  /** Opens the store in the data directory. */
-  openStore(): Promise<LatchingEngine>;
-  /** What a node shows to get a snapshot from another one. */
-  readonly nodeHeaders: Readonly<Record<string, string>>;
-  readonly snapshotPath: string;
-  /** A PEM file with the certificates by which those of other nodes are judged; undefined for those of the system. */
-  readonly caFile: string | undefined;
-  /** What is wrong besides, as sentences for operators. */
-  problems(): readonly string[];
-  /** Called with what a publish took. */
-  onPublished?(tookMs: number, bytes: number): void;
-}
 
 /** Lives from `open` to `close`. */
 export class Replication {
@@ -79,7 +49,7 @@ export class Replication {
   #cancelRepair = (): void => {};
 
   private constructor(options: ReplicationOptions, local: LatchingEngine) {
-    const { log, bucket, clock, urls, start, logger } = options;
+    const { log, bucket, clock, urls, start, logger, partition } = options;
     this.#options = options;
     this.#warnings = new Warnings(logger, clock);
     this.#local = local;
@@ -87,13 +57,13 @@ export class Replication {
     const onError = (error: TailraceError): void => this.#note(error);
     this.#kept = new KeptLog({ log, clock, onError, durable: () => this.#durable() });
     this.#leadership = new Leadership({
-      ...{ bucket, clock, me, onError },
+      ...{ bucket, clock, me, partition, onError },
       canHandOver: () => this.#others.some(mayLead),
       lead: () => this.#change(() => this.#lead()),
       follow: (reason) => this.#endLeading(reason),
     });
     const onDrain = (isDraining: boolean): void => this.#leadership.standBack({ draining: isDraining });
-    this.#membership = new Membership({ bucket, clock, onError, onDrain, describe: () => this.describe() });
+    this.#membership = new Membership({ bucket, clock, partition, onError, onDrain, describe: () => this.describe() });
   }
 
   /** @throws TailraceError as opening a store */
@@ -106,6 +76,10 @@ export class Replication {
     await this.#membership.start();
     void this.#change(() => this.#join());
     this.#kept.start();
+  }
+
+  get partition(): number {
+    return this.#options.partition;
   }
 
   get role(): NodeRole {
@@ -197,11 +171,11 @@ export class Replication {
    * node that is at least so far is tried first.
    */
   async #join(copyFrom?: number): Promise<void> {
-    const { bucket, cluster, clock } = this.#options;
+    const { bucket, cluster, partition, clock } = this.#options;
     for (let tries = 0; !this.#stop.signal.aborted; tries++) {
       const mustCopy = copyFrom !== undefined && tries === 0;
       try {
-        const found = await belongingOf(this.#local, bucket, cluster);
+        const found = await belongingOf(this.#local, bucket, { cluster, partition });
         const canFollow = found.type === 'member' && (await this.#canFollow(found.base));
         if (canFollow && !mustCopy) {
           this.#problem = undefined;
@@ -325,7 +299,7 @@ export class Replication {
 
   /** @throws TailraceError when the log or the store does not let it */
   async #lead(): Promise<void> {
-    const { log, logger, served, clock } = this.#options;
+    const { log, logger, served, clock, partition } = this.#options;
     const [replica, local] = [this.#replica, this.#local];
     if (this.#role !== 'following' || replica === undefined || !this.#leadership.holds) {
       throw new TailraceError('unavailable', 'this node has no whole copy yet');
@@ -345,7 +319,8 @@ export class Replication {
       await served.begin(engine, (error) => this.#damaged(local, error));
       this.#role = 'leading';
       this.#problem = undefined;
-      logger.info({ tookMs: Math.round(clock.monotonicMs() - since), sequence: replica.sequence }, 'this node leads');
+      const tookMs = Math.round(clock.monotonicMs() - since);
+      logger.info({ partition, tookMs, sequence: replica.sequence }, 'this node leads');
       void this.#membership.renew();
     } catch (error) {
       await this.#engine?.close();
@@ -363,7 +338,7 @@ export class Replication {
       if (engine === undefined) return;
       this.#engine = undefined;
       this.#role = 'following';
-      this.#options.logger.warn({ reason: reason.message }, 'this node no longer leads');
+      this.#options.logger.warn({ partition: this.partition, reason: reason.message }, 'this node no longer leads');
       await this.#options.served.end(reason);
       await engine.settled();
       await this.#follow();

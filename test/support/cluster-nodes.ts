@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { decodeNode, MEMBER_PREFIX } from '../../src/cluster/node-info.ts';
+import { decodeNode, memberPrefix } from '../../src/cluster/node-info.ts';
 import { openLmdbEngine } from '../../src/storage/lmdb.ts';
 import { openJetstreamLog } from '../../src/storage/replicated/jetstream-log.ts';
 import { openKeyBucket } from '../../src/storage/replicated/key-bucket.ts';
@@ -146,7 +146,7 @@ export async function untilFollowed({ nats, replicas }: ClusterSetup, count: num
     const until = performance.now() + FOLLOW_MS;
     for (;;) {
       if (performance.now() > until) throw new Error(`not all nodes have followed the log to ${last}`);
-      const nodes = [...(await bucket.list(MEMBER_PREFIX)).values()].map(decodeNode);
+      const nodes = [...(await bucket.list(memberPrefix(0))).values()].map(decodeNode);
       if (nodes.filter(({ sequence }) => sequence >= last).length >= count) return;
       await pause(LOOK_MS);
     }

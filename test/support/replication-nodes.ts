@@ -71,7 +71,15 @@ export class ReplicationNodes {
     const dataDir = this.dataDirOf(name);
     let engine: ReplicatedEngine | undefined;
     const it = await Replication.open({
-      ...{ log, bucket, clock: this.clock, cluster: 'test', version: '1.0.0', start: `${name}-${this.#starts++}` },
+      ...{
+        log,
+        bucket,
+        clock: this.clock,
+        cluster: 'test',
+        partition: 0,
+        version: '1.0.0',
+        start: `${name}-${this.#starts++}`,
+      },
       logger: this.#logger,
       urls: { url, grpcUrl: undefined },
       served: {

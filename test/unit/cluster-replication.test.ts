@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, jest, test } from '@jest/globals';
-import { LEADER_KEY } from '../../src/cluster/node-info.ts';
+import { leaderKey } from '../../src/cluster/node-info.ts';
 import {
   LEADER_RENEW_MS,
   LEADER_TTL_MS,
@@ -55,7 +55,7 @@ test('when the node that leads stops in order, another one leads at once and has
   const removed = jest.spyOn(first.bucket, 'remove');
   await settled(first.it.close());
   // The clock goes on while a slow disk writes, so that the key could also have ended by itself.
-  expect(removed).toHaveBeenCalledWith(LEADER_KEY, expect.any(Number));
+  expect(removed).toHaveBeenCalledWith(leaderKey(0), expect.any(Number));
   await until(() => second.it.role === 'leading');
   expect(await text(second, 'k')).toBe('1');
   expect(first.ends).toEqual(['draining']);
@@ -115,13 +115,13 @@ test('a node that ended at once leads again when it starts, although its key is 
   const [first, second] = [await start('a'), await start('b')];
   await until(() => first.it.role === 'leading' && second.it.leader !== undefined);
   await settled(leading(first).commit([put('k', '1')]));
-  const { revision } = nodes.bucketStore.get(LEADER_KEY) ?? {};
+  const { revision } = nodes.bucketStore.get(leaderKey(0)) ?? {};
   const puts = jest.spyOn(nodes.bucketStore, 'put');
   await nodes.endAtOnce(first);
   const again = await start('a');
   await until(() => again.it.role === 'leading');
   // It took the place of the key that was there.
-  expect(puts).toHaveBeenCalledWith(LEADER_KEY, expect.anything(), expect.objectContaining({ revision }));
+  expect(puts).toHaveBeenCalledWith(leaderKey(0), expect.anything(), expect.objectContaining({ revision }));
   await settled(leading(again).commit([put('k', '2')]));
   await until(() => second.it.describe().sequence === again.it.describe().sequence);
   expect(await text(second, 'k')).toBe('2');
@@ -136,7 +136,7 @@ test('of two processes with the same URL the one that started last leads, and th
   const since = nodes.clock.monotonicMs();
   await until(() => nodes.clock.monotonicMs() - since > 2 * LEADER_TTL_MS);
   expect(second.it.role).toBe('leading');
-  expect(puts.mock.calls.filter(([key]) => key === LEADER_KEY)).toEqual([]);
+  expect(puts.mock.calls.filter(([key]) => key === leaderKey(0))).toEqual([]);
 });
 
 test('a drained node leads when no other one does for a while, and hands over when another one is back', async () => {

@@ -53,9 +53,9 @@ class JetstreamBucket implements KeyBucket {
 
   async list(prefix: string): Promise<ReadonlyMap<string, KeyEntry>> {
     const found = new Map<string, KeyEntry>();
-    await readDirect(this.#link, this.#name, { multi_last: [`${this.#prefix}>`] }, ({ subject, data, sequence }) => {
-      const key = subject.slice(this.#prefix.length);
-      if (key.startsWith(prefix)) found.set(key, { value: data, revision: sequence });
+    const subjects = `${this.#prefix}${prefix}>`;
+    await readDirect(this.#link, this.#name, { multi_last: [subjects] }, ({ subject, data, sequence }) => {
+      found.set(subject.slice(this.#prefix.length), { value: data, revision: sequence });
     });
     return found;
   }

@@ -75,7 +75,10 @@ export interface KeyBucket {
   /** The newest value, never a stale one. @throws TailraceError `unavailable` */
   get(key: string): Promise<KeyEntry | undefined>;
 
-  /** All values whose keys begin with `prefix`; may be a moment old. @throws TailraceError `unavailable` */
+  /**
+   * All values whose keys begin with `prefix`, which is empty or ends with a dot; may be a moment old.
+   * @throws TailraceError `unavailable`
+   */
   list(prefix: string): Promise<ReadonlyMap<string, KeyEntry>>;
 
   /**

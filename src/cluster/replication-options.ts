@@ -1,0 +1,40 @@
+/** What a node gives its part in a partition to work with. */
+
+import type { Clock } from '../model/clock.ts';
+import type { Logger } from '../observe/logger.ts';
+import type { LatchingEngine } from '../storage/latching-engine.ts';
+import type { KeyBucket, ReplicatedLog } from '../storage/replicated/replicated-log.ts';
+import type { NodeUrls } from './node-info.ts';
+import type { ServedWhileFollowing, ServedWhileLeading } from './served.ts';
+
+export interface ReplicationOptions {
+  readonly log: ReplicatedLog;
+  readonly bucket: KeyBucket;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly cluster: string;
+  /** The log, the store and what is served are those of this partition. */
+  readonly partition: number;
+  /** The file of the store; a snapshot takes its place. */
+  readonly storeFile: string;
+  readonly urls: NodeUrls;
+  readonly version: string;
+  /** Tells this start of the node from earlier ones. */
+  readonly start: string;
+  /** What it does while it leads. */
+  readonly served: ServedWhileLeading;
+  /** What it does while it follows. */
+  readonly following: ServedWhileFollowing;
+  /** Opens the store in the data directory. */
+  openStore(): Promise<LatchingEngine>;
+  /** What a node shows to get a snapshot from another one. */
+  readonly nodeHeaders: Readonly<Record<string, string>>;
+  /** Where a node gives a snapshot of this partition. */
+  readonly snapshotPath: string;
+  /** A PEM file with the certificates by which those of other nodes are judged; undefined for those of the system. */
+  readonly caFile: string | undefined;
+  /** What is wrong with the node besides, as sentences for operators. */
+  problems(): readonly string[];
+  /** Called with what a publish took. */
+  onPublished?(tookMs: number, bytes: number): void;
+}
