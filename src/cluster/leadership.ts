@@ -6,6 +6,9 @@
 import type { Clock } from '../model/clock.ts';
 import { asTailraceError, TailraceError } from '../model/error.ts';
 import {
+  HAND_OVER_PAUSE_MS,
+  LEAD_STAGGER_MS,
+  LEAD_STAGGER_MS_MAX,
   LEADER_POLL_MS,
   LEADER_RENEW_MS,
   LEADER_TTL_MS,
@@ -20,6 +23,8 @@ export interface LeadershipOptions {
   readonly clock: Clock;
   readonly me: LeaderEntry;
   readonly partition: number;
+  /** How many partitions more this node leads than another one that could lead this one: that one is first to try. */
+  excess(): number;
   /** Whether a node is there that could lead in place of this one. */
   canHandOver(): boolean;
   /** Takes over; rejects when that fails. The key is renewed meanwhile. */
@@ -40,6 +45,8 @@ export class Leadership {
   #changes = 0;
   /** Revision of the key while we hold it. */
   #revision: number | undefined;
+  /** It is just being written. */
+  #isTrying = false;
   #renewedAt = 0;
   /** What the key has been since when, as far as this node saw it. */
   #seen: { readonly revision: number | undefined; readonly sinceMs: number } | undefined;
@@ -76,6 +83,11 @@ export class Leadership {
     return this.#revision !== undefined;
   }
 
+  /** Whether this node leads, or is about to. */
+  get claims(): boolean {
+    return this.holds || this.#isTrying;
+  }
+
   get isDraining(): boolean {
     return this.#standsBack.draining;
   }
@@ -91,8 +103,20 @@ export class Leadership {
 
   /** Gives the key up, because leading failed; others are first to try. */
   async giveUp(reason: TailraceError): Promise<void> {
-    this.#pausedUntil = this.#options.clock.monotonicMs() + TAKE_OVER_PAUSE_MS;
+    this.#pausedUntil = Math.max(this.#pausedUntil, this.#options.clock.monotonicMs() + TAKE_OVER_PAUSE_MS);
     await this.#release(reason);
+  }
+
+  /** Ends leading and leaves it to another node, if there is one that takes it. */
+  async handOver(reason: TailraceError): Promise<void> {
+    if (!this.holds) return;
+    // Until it is removed, the key looks as if it were to be taken back.
+    this.#pausedUntil = Number.POSITIVE_INFINITY;
+    try {
+      await this.#release(reason);
+    } finally {
+      this.#pausedUntil = this.#options.clock.monotonicMs() + HAND_OVER_PAUSE_MS;
+    }
   }
 
   /** Ends leading and gives the key up, so that another node takes over at once. */
@@ -120,28 +144,43 @@ export class Leadership {
     const leader = entry === undefined ? undefined : decodeLeader(entry);
     this.#see(leader);
     const now = clock.monotonicMs();
-    if (this.#seen?.revision !== entry?.revision) this.#seen = { revision: entry?.revision, sinceMs: now };
+    if (this.#seen === undefined || this.#seen.revision !== entry?.revision) {
+      this.#seen = { revision: entry?.revision, sinceMs: now };
+    }
     if (!this.#hasLooked && leader?.url === me.url) this.#startBefore = leader.start;
     this.#hasLooked = true;
-    if (!this.#mayTry(leader, now - (this.#seen?.sinceMs ?? now)) || now < this.#pausedUntil || this.#stopped) return;
-    const options = { revision: entry?.revision ?? 0, ttlMs: LEADER_TTL_MS };
-    const revision = await bucket.put(this.#key, encodeEntry(me), options);
-    if (revision === undefined) return;
-    this.#revision = revision;
+    if (!this.#mayTry(leader, now - this.#seen.sinceMs) || now < this.#pausedUntil || this.#stopped) return;
+    if (!(await this.#take(entry?.revision ?? 0))) return;
     this.#renewedAt = now;
     this.#see(me);
     void this.#options.lead().catch((error: unknown) => this.giveUp(asTailraceError(error)));
   }
 
+  /** Returns whether no other node was faster. */
+  async #take(revision: number): Promise<boolean> {
+    const { bucket, me } = this.#options;
+    this.#isTrying = true;
+    try {
+      this.#revision = await bucket.put(this.#key, encodeEntry(me), { revision, ttlMs: LEADER_TTL_MS });
+      return this.holds;
+    } finally {
+      this.#isTrying = false;
+    }
+  }
+
   /** Whether no other node leads, where the key has been the same for so long. */
   #mayTry(leader: LeaderEntry | undefined, unchangedMs: number): boolean {
-    const waitMs = this.#mustStandBack ? LEADERLESS_MS_MAX : 0;
+    const waitMs = this.#mustStandBack ? LEADERLESS_MS_MAX : this.#staggerMs;
     // A key that stays as it is for its time is over, also where NATS, which elects at that moment, does not end it yet.
     if (leader !== undefined && unchangedMs >= LEADER_TTL_MS + waitMs) return true;
     if (leader === undefined) return unchangedMs >= waitMs;
     // One of ours that we do not hold is that of a write whose answer was lost, or of a process that has ended.
     const isOurs = leader.start === this.#options.me.start || leader.start === this.#startBefore;
-    return isOurs && waitMs === 0;
+    return isOurs && !this.#mustStandBack;
+  }
+
+  get #staggerMs(): number {
+    return Math.min(this.#options.excess() * LEAD_STAGGER_MS, LEAD_STAGGER_MS_MAX);
   }
 
   get #mustStandBack(): boolean {

@@ -15,6 +15,8 @@ export interface ReplicationOptions {
   readonly cluster: string;
   /** The log, the store and what is served are those of this partition. */
   readonly partition: number;
+  /** By how many other partitions this node leads more than another one: see `Spread`. */
+  readonly excess?: () => number;
   /** The file of the store; a snapshot takes its place. */
   readonly storeFile: string;
   readonly urls: NodeUrls;

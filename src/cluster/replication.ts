@@ -49,7 +49,7 @@ export class Replication {
   #cancelRepair = (): void => {};
 
   private constructor(options: ReplicationOptions, local: LatchingEngine) {
-    const { log, bucket, clock, urls, start, logger, partition } = options;
+    const { log, bucket, clock, urls, start, logger, partition, excess = () => 0 } = options;
     this.#options = options;
     this.#warnings = new Warnings(logger, clock);
     this.#local = local;
@@ -57,7 +57,7 @@ export class Replication {
     const onError = (error: TailraceError): void => this.#note(error);
     this.#kept = new KeptLog({ log, clock, onError, durable: () => this.#durable() });
     this.#leadership = new Leadership({
-      ...{ bucket, clock, me, partition, onError },
+      ...{ bucket, clock, me, partition, excess, onError },
       canHandOver: () => this.#others.some(mayLead),
       lead: () => this.#change(() => this.#lead()),
       follow: (reason) => this.#endLeading(reason),
@@ -105,6 +105,11 @@ export class Replication {
     return this.#leadership.leader;
   }
 
+  /** Whether this node leads, or is about to. */
+  get claimsLead(): boolean {
+    return this.#leadership.claims;
+  }
+
   get nodes(): readonly NodeInfo[] {
     return this.#membership.nodes;
   }
@@ -126,6 +131,11 @@ export class Replication {
   /** Asks a node to lead no more, or to do so again. @throws TailraceError `not_found`, `invalid`, `unavailable` */
   drain(url: string, on: boolean): Promise<void> {
     return this.#membership.drain(url, on);
+  }
+
+  /** Leads no more, in order, and leaves it to another node for a while. */
+  handOver(reason: string): Promise<void> {
+    return this.#leadership.handOver(new TailraceError('draining', reason));
   }
 
   describe(): NodeInfo {

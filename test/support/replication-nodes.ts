@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { Replication } from '../../src/cluster/replication.ts';
+import type { ReplicationOptions } from '../../src/cluster/replication-options.ts';
 import type { TailraceError } from '../../src/model/error.ts';
 import type { LogFields } from '../../src/observe/logger.ts';
 import type { LatchingEngine } from '../../src/storage/latching-engine.ts';
@@ -30,6 +31,11 @@ export interface ReplicationNode {
   readonly reading: Reading[];
   /** Tells it, while it leads, that something in its store is damaged. */
   onDamaged(error: TailraceError): void;
+}
+
+interface OpenNodeOptions extends Partial<ReplicationOptions> {
+  readonly log: MemoryReplicatedLog;
+  readonly url?: string;
 }
 
 interface Reading {
@@ -63,8 +69,17 @@ export class ReplicationNodes {
     return path.join(this.#dir, name);
   }
 
+  /** The first one leads. */
   async start(name: string, url = `http://${name}`, store = this.store): Promise<ReplicationNode> {
-    const log = store.connect();
+    const node = await this.open(name, { url, log: store.connect() });
+    await this.settled(node.it.start());
+    // Else another one could lead, where the disk is slow.
+    if (this.#starts === 1) await this.until(() => node.it.role === 'leading');
+    return node;
+  }
+
+  /** It is not started yet. */
+  async open(name: string, { log, url = `http://${name}`, ...given }: OpenNodeOptions): Promise<ReplicationNode> {
     const bucket = this.bucketStore.connect();
     const ends: string[] = [];
     const reading: Reading[] = [];
@@ -106,12 +121,10 @@ export class ReplicationNodes {
       caFile: undefined,
       storeFile: path.join(dataDir, 'tailrace.mdb'),
       problems: () => [],
+      ...given,
     });
     const node: ReplicationNode = { it, log, bucket, ends, reading, onDamaged: () => {} };
     this.#nodes.push(node);
-    await this.settled(it.start());
-    // Else another one could lead, where the disk is slow.
-    if (this.#starts === 1) await this.until(() => it.role === 'leading');
     return node;
   }
 

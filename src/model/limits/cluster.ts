@@ -20,6 +20,20 @@ export const LEADERLESS_MS_MAX = 5_000;
 /** How long a node that failed to take over leaves it to others. */
 export const TAKE_OVER_PAUSE_MS = 1_000;
 
+/**
+ * How long a node waits before it leads one more partition, for each that it leads more than another node; and at most. The
+ * others have looked by then.
+ */
+export const LEAD_STAGGER_MS = 300;
+export const LEAD_STAGGER_MS_MAX = 900;
+
+/** How long a node that handed a partition over leaves it to others: all have had their turn by then. */
+export const HAND_OVER_PAUSE_MS = LEAD_STAGGER_MS_MAX + TAKE_OVER_PAUSE_MS;
+
+/** How often a node looks whether it leads too many partitions, and how long nothing must have changed before it hands one over. */
+export const SPREAD_LOOK_MS = 1_000;
+export const SPREAD_SETTLED_MS = 10_000;
+
 /** How often a node says how far it is, and after how long without that it is no member. Whole seconds. */
 export const MEMBER_RENEW_MS = 3_000;
 export const MEMBER_TTL_MS = 10_000;
