@@ -33,6 +33,8 @@ export const FAMILY = {
   summaries: 11,
   /** `[12][stream u64][first seq u64]` → which trace ids long runs of blocks may have: see `trace-rows.ts`. */
   traces: 12,
+  /** `[13][UTF-8 name]` → in which partition of a cluster the basin is: see `place-rows.ts`. */
+  places: 13,
   /** `[255]`: the engine's own probe and filler rows, not data of the log. */
   engine: 255,
 } as const;
@@ -64,6 +66,17 @@ export function basinRange(): KeyRange {
 /** The name in a basin's key. */
 export function readBasinKey(key: Uint8Array): string {
   expectFamily(key, FAMILY.basins, 2);
+  return text(key, 1);
+}
+
+/** The key of a basin's place; of the empty name: how many partitions the cluster has. */
+export function basinPlaceKey(name: string): Uint8Array {
+  return nameKey(FAMILY.places, name);
+}
+
+/** The name in the key of a basin's place. */
+export function readBasinPlaceKey(key: Uint8Array): string {
+  expectFamily(key, FAMILY.places, 1);
   return text(key, 1);
 }
 

@@ -21,11 +21,14 @@ test('key families have the numbers that are on disk', () => {
     dedupe: 10,
     summaries: 11,
     traces: 12,
+    places: 13,
     engine: 255,
   });
   expect(hex(keys.blockKey(0x0102, 5_000_000_000))).toBe('050000000000000102000000012a05f200');
   expect(hex(keys.summaryRowKey(0x0102, 5_000_000_000))).toBe('0b0000000000000102000000012a05f200');
   expect(hex(keys.traceRowKey(0x0102, 5_000_000_000))).toBe('0c0000000000000102000000012a05f200');
+  expect(hex(keys.basinPlaceKey('é'))).toBe('0dc3a9');
+  expect(keys.readBasinPlaceKey(keys.basinPlaceKey('é'))).toBe('é');
   expect(hex(keys.streamKey(2, 'é'))).toBe('030000000000000002c3a9');
   expect(hex(keys.streamStateKey(9))).toBe('040000000000000009');
   expect(hex(keys.settingsKey('format'))).toBe('01666f726d6174');

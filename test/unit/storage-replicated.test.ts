@@ -1,6 +1,7 @@
 /** The engine of a cluster over a log in memory: what counts, what is refused, and who may write. */
 
 import { randomBytes } from 'node:crypto';
+import { crc32 } from 'node:zlib';
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import type { Write } from '../../src/storage/engine.ts';
 import { openMemoryEngine } from '../../src/storage/memory.ts';
@@ -31,7 +32,39 @@ function lead({ log, replica, superseded }: Node): Promise<ReplicatedEngine> {
   return ReplicatedEngine.takeOver({ log, replica, onSuperseded: (reason) => superseded.push(reason.code) });
 }
 
+/** Each version as it is in logs, byte by byte. */
+const FROZEN_COMMANDS = [
+  {
+    version: 1,
+    bytes: '019f7ac568a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2' + '010302c3a902010202020478',
+    writes: [write('02c3a9', '0102'), write('0478')],
+  },
+  {
+    version: 2,
+    bytes: '024f64e2e5a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2' + '01010d0301910302020478',
+    writes: [write('0d', '019103'), write('0478')],
+  },
+];
+
 describe('a command', () => {
+  test.each(FROZEN_COMMANDS)('of version $version is written and read as ever', ({ bytes, writes }) => {
+    const command = { id: Buffer.alloc(16, 0xa1), after: Buffer.alloc(16, 0xb2), writes };
+    expect(encodeCommand(command).toString('hex')).toBe(bytes);
+    expect(decodeCommand(Buffer.from(bytes, 'hex'))).toEqual(command);
+  });
+
+  test('of a newer version is said to be too new, and one of no version is damaged', () => {
+    for (const [version, code] of [
+      [3, 'format_too_new'],
+      [0, 'corrupt'],
+    ] as const) {
+      const bytes = encodeCommand({ id: randomBytes(16), after: randomBytes(16), writes: [put('a', '1')] });
+      bytes[0] = version;
+      bytes.writeUInt32LE(crc32(bytes.subarray(5), version), 1);
+      expect(() => decodeCommand(bytes)).toThrow(expect.objectContaining({ code }));
+    }
+  });
+
   test('a flip of any bit is found, and so is a missing byte', () => {
     const bytes = encodeCommand({ id: randomBytes(16), after: randomBytes(16), writes: [put('a', '1'), remove('b')] });
     for (let bit = 0; bit < bytes.length * 8; bit++) {
@@ -191,4 +224,9 @@ function remove(name: string): Write {
 async function text({ local }: Replica, name: string): Promise<string | undefined> {
   const value = await local.get(Buffer.from(name));
   return value === undefined ? undefined : Buffer.from(value).toString();
+}
+
+function write(key: string, value?: string): Write {
+  const of = Buffer.from(key, 'hex');
+  return value === undefined ? { type: 'delete', key: of } : { type: 'put', key: of, value: Buffer.from(value, 'hex') };
 }

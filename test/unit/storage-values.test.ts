@@ -2,11 +2,15 @@
 
 import { expect, test } from '@jest/globals';
 import { Packr } from 'msgpackr';
+import { basinPlaceKey } from '../../src/storage/keys.ts';
+import { readPlace } from '../../src/storage/place-rows.ts';
 import { decodeToken } from '../../src/storage/token-rows.ts';
 import * as values from '../../src/storage/values.ts';
 import fc from '../support/fast-check.ts';
 
 const T = 1_789_999_999_000;
+
+const placeOf = (name: string) => (value: Uint8Array) => readPlace({ key: basinPlaceKey(name), value });
 
 const FROZEN: readonly { name: string; bytes: string; decode: (value: Uint8Array) => unknown; row: unknown }[] = [
   { name: 'format', bytes: '019101', decode: values.decodeFormat, row: 1 },
@@ -148,6 +152,28 @@ const FROZEN: readonly { name: string; bytes: string; decode: (value: Uint8Array
     }),
   },
   { name: 'pending work', bytes: '019203a3612f62', decode: values.decodePending, row: { basin: 3, name: 'a/b' } },
+  {
+    name: 'place',
+    bytes: '019402c000c0',
+    decode: placeOf('a'),
+    row: { type: 'place', name: 'a', place: { partition: 2, move: undefined, lastMove: undefined } },
+  },
+  {
+    name: 'place of a basin that moves',
+    bytes:
+      '019402d920303031313232333334343535363637373838393961616262636364646565666603' +
+      'd9206666656564646363626261613939383837373636353534343333323231313030',
+    decode: placeOf('a'),
+    row: {
+      ...{ type: 'place', name: 'a' },
+      place: {
+        partition: 2,
+        move: { id: '00112233445566778899aabbccddeeff', to: 3 },
+        lastMove: 'ffeeddccbbaa99887766554433221100',
+      },
+    },
+  },
+  { name: 'number of partitions', bytes: '019103', decode: placeOf(''), row: { type: 'partitions', count: 3 } },
   { name: 'clock', bytes: '0191cb427a0c4506818000', decode: values.decodeClock, row: T },
   {
     name: 'token',

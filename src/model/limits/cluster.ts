@@ -2,6 +2,9 @@
 
 const MiB = 1024 * 1024;
 
+/** Parts over which the basins of a cluster are spread: each node has a store of each. */
+export const CLUSTER_PARTITIONS_MAX = 16;
+
 /** Bytes of the writes that one command joins. A single transaction that is larger is a command of its own. */
 export const COMMAND_BYTES_MAX = 4 * MiB;
 
@@ -33,6 +36,12 @@ export const HAND_OVER_PAUSE_MS = LEAD_STAGGER_MS_MAX + TAKE_OVER_PAUSE_MS;
 /** How often a node looks whether it leads too many partitions, and how long nothing must have changed before it hands one over. */
 export const SPREAD_LOOK_MS = 1_000;
 export const SPREAD_SETTLED_MS = 10_000;
+
+/** How often a node looks whether another one has raised the number of partitions. */
+export const PARTITIONS_LOOK_MS = 10_000;
+
+/** For so long the place of a basin that was just given out stays, whether or not the basin is there: it is being created. */
+export const PLACE_KEPT_MS = 10 * 60 * 1_000;
 
 /** How often a node says how far it is, and after how long without that it is no member. Whole seconds. */
 export const MEMBER_RENEW_MS = 3_000;

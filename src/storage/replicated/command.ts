@@ -3,7 +3,7 @@
  *
  * ```
  *  at  bytes  what
- *  0   1      version, 1
+ *  0   1      version: 2 where a write is about places of basins, else 1
  *  1   4      CRC-32 of all bytes after it, seeded with the version, little endian
  *  5   16     id, random
  *  21  16     id of the command before it, of those that counted; zeros, or the base of the cluster, for the first
@@ -11,7 +11,8 @@
  * ```
  *
  * A command without writes confirms who leads. Every build reads all versions before its own; a leader writes no version
- * that a node of its cluster cannot read.
+ * that a node of its cluster cannot read. The two versions have the same form: builds that read version 1 only know one
+ * partition, and stop where basins are spread over several ones.
  */
 
 import { crc32 } from 'node:zlib';
@@ -19,6 +20,7 @@ import { readVarint, varintBytes, writeVarint } from '../../encoding/varint.ts';
 import { TailraceError } from '../../model/error.ts';
 import { readU32 } from '../block/format.ts';
 import type { Write } from '../engine.ts';
+import { FAMILY } from '../keys.ts';
 
 export interface LogCommand {
   readonly id: Uint8Array;
@@ -27,8 +29,10 @@ export interface LogCommand {
   readonly writes: readonly Write[];
 }
 
-/** The newest version that this build reads and writes. */
-export const COMMAND_VERSION = 1;
+/** The newest version that this build reads. */
+export const COMMAND_VERSION = 2;
+/** Since which version a build knows that a cluster may have several partitions. */
+export const PARTITIONS_COMMAND_VERSION = 2;
 export const COMMAND_ID_BYTES = 16;
 const HEAD_BYTES = 5 + 2 * COMMAND_ID_BYTES;
 const PUT = 1;
@@ -44,7 +48,7 @@ function commandBytes(write: Write): number {
 /** Returns bytes that share no memory with the command. */
 export function encodeCommand({ id, after, writes }: LogCommand): Buffer {
   const bytes = Buffer.allocUnsafe(writes.reduce((sum, write) => sum + commandBytes(write), HEAD_BYTES));
-  bytes[0] = COMMAND_VERSION;
+  bytes[0] = writes.some(({ key }) => key[0] === FAMILY.places) ? PARTITIONS_COMMAND_VERSION : 1;
   bytes.set(id, 5);
   bytes.set(after, 5 + COMMAND_ID_BYTES);
   let at = HEAD_BYTES;
@@ -76,7 +80,7 @@ export function decodeCommand(bytes: Uint8Array): LogCommand {
       `a node of this cluster wrote a command of version ${version}, and this build reads up to ${COMMAND_VERSION}: upgrade this node`,
     );
   }
-  if (version !== COMMAND_VERSION) throw damaged(`it has version ${version}`);
+  if (version < 1) throw damaged(`it has version ${version}`);
   const writes: Write[] = [];
   let at = HEAD_BYTES;
   const part = (): Uint8Array => {
