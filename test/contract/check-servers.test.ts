@@ -38,8 +38,8 @@ describeWithNats('with servers', () => {
 
 test('each fault is told with the server and the fix, and a sound server is not named', async () => {
   const damaged = stream('c-p0', { num_deleted: 254 });
-  const lossy = stream('c-p1', { num_deleted: 0, lost: { msgs: [7, 8], bytes: 20 } });
-  const others = [stream('c-keys', { num_deleted: 9 }), stream('cc-p0', { num_deleted: 9 })];
+  const lossy = stream('c-p15', { num_deleted: 0, lost: { msgs: [7, 8], bytes: 20 } });
+  const others = ['c-keys', 'cc-p0', 'c-p1-p0'].map((name) => stream(name, { num_deleted: 9 }));
   const monitors = await Promise.all([
     monitor(GOOD, [stream('c-p0', { num_deleted: 0 }), ...others]),
     monitor({ ...GOOD, server_name: 'n1', version: '2.14.9' }),
@@ -55,7 +55,7 @@ test('each fault is told with the server and the fix, and a sound server is not 
     ['warning', 'lost', 'n4'],
     ['warning', 'lost', 'n4'],
   ]);
-  expect(found.map(({ what }) => what).join('\n')).toMatch(/c-p0 .* lacks 254 messages.\n.*c-p1 .* lacks 2 messages./);
+  expect(found.map(({ what }) => what).join('\n')).toMatch(/c-p0 .* lacks 254 messages.\n.*c-p15 .* lacks 2 messages./);
   expect(found.every(({ what, fix }) => /^[A-Z].*\.$/.test(what) && /^[A-Z].*\.$/.test(fix))).toBe(true);
 });
 

@@ -86,11 +86,12 @@ function checkStream(name: string, stream: MonitoringJson): readonly ServerFindi
   ];
 }
 
-/** The partitions of our cluster that a server has. */
+/** All partitions of our cluster that a server has: the name of another cluster may begin with that of ours. */
 function streamsOf(answer: MonitoringJson | undefined, cluster: string): readonly MonitoringJson[] {
+  const partition = new RegExp(`^${cluster}-p\\d+$`);
   return objects(answer?.account_details)
     .flatMap((account) => objects(account.stream_detail))
-    .filter(({ name }) => typeof name === 'string' && name.startsWith(`${cluster}-p`) && /-p\d+$/.test(name));
+    .filter(({ name }) => typeof name === 'string' && partition.test(name));
 }
 
 function isNewEnough(version: string): boolean {
