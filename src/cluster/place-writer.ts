@@ -1,5 +1,6 @@
 /** Changes where basins are: on the node that leads the first partition, while it does. */
 
+import { OneAtATime } from '../encoding/one-at-a-time.ts';
 import type { Clock } from '../model/clock.ts';
 import { TailraceError } from '../model/error.ts';
 import { PLACE_KEPT_MS } from '../model/limits.ts';
@@ -25,8 +26,8 @@ const FIRST: PlaceRow = { partition: 0, move: undefined, lastMove: undefined };
  */
 export class PlaceWriter {
   readonly #options: PlaceWriterOptions;
-  /** Settles when what is under way for a name is over. */
-  readonly #last = new Map<string, Promise<void>>();
+  /** What is under way for a name. */
+  readonly #lines = new Map<string, { readonly acts: OneAtATime; waiting: number }>();
   /** How many names are being placed in a partition. */
   readonly #placing = new Map<number, number>();
   /** When a place was last returned, for a basin that may be just being created there. */
@@ -150,17 +151,16 @@ export class PlaceWriter {
   }
 
   /** After all that is under way for this name. */
-  #alone<T>(name: string, act: () => Promise<T>): Promise<T> {
-    const done = (this.#last.get(name) ?? Promise.resolve()).then(act);
-    const over = done.then(
-      () => {},
-      () => {},
-    );
-    this.#last.set(name, over);
-    void over.then(() => {
-      if (this.#last.get(name) === over) this.#last.delete(name);
-    });
-    return done;
+  async #alone<T>(name: string, act: () => Promise<T>): Promise<T> {
+    const line = this.#lines.get(name) ?? { acts: new OneAtATime(), waiting: 0 };
+    this.#lines.set(name, line);
+    line.waiting++;
+    try {
+      return await line.acts.run(act);
+    } finally {
+      line.waiting--;
+      if (line.waiting === 0) this.#lines.delete(name);
+    }
   }
 }
 

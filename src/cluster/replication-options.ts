@@ -1,5 +1,6 @@
 /** What a node gives its part in a partition to work with. */
 
+import type { OneAtATime } from '../encoding/one-at-a-time.ts';
 import type { Clock } from '../model/clock.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { LatchingEngine } from '../storage/latching-engine.ts';
@@ -17,6 +18,8 @@ export interface ReplicationOptions {
   readonly partition: number;
   /** By how many other partitions this node leads more than another one: see `Spread`. */
   readonly excess?: () => number;
+  /** What the scrubs of all partitions of the node read in turns; its own where it is missing. */
+  readonly scrubParts?: OneAtATime;
   /** The file of the store; a snapshot takes its place. */
   readonly storeFile: string;
   readonly urls: NodeUrls;

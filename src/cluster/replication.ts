@@ -9,6 +9,7 @@
  * ```
  */
 
+import { OneAtATime } from '../encoding/one-at-a-time.ts';
 import type { NodeRole } from '../model/cluster-state.ts';
 import { asTailraceError, TailraceError } from '../model/error.ts';
 import { JOIN_RETRY_MS, REPAIR_POLL_MS } from '../model/limits.ts';
@@ -42,7 +43,7 @@ export class Replication {
   #engine: ReplicatedEngine | undefined;
   #role: NodeRole = 'joining';
   /** One change of role after the other. */
-  #changing: Promise<void> = Promise.resolve();
+  readonly #changing = new OneAtATime();
   readonly #stop = new AbortController();
   #problem: string | undefined;
   readonly #warnings: Warnings;
@@ -59,7 +60,7 @@ export class Replication {
     this.#leadership = new Leadership({
       ...{ bucket, clock, me, partition, excess, onError },
       canHandOver: () => this.#others.some(mayLead),
-      lead: () => this.#change(() => this.#lead()),
+      lead: () => this.#changing.run(() => this.#lead()),
       follow: (reason) => this.#endLeading(reason),
     });
     const onDrain = (isDraining: boolean): void => this.#leadership.standBack({ draining: isDraining });
@@ -74,7 +75,7 @@ export class Replication {
   /** Joins, follows and leads from now on. Resolves when others know of this node. */
   async start(): Promise<void> {
     await this.#membership.start();
-    void this.#change(() => this.#join());
+    void this.#changing.run(() => this.#join());
     this.#kept.start();
   }
 
@@ -161,19 +162,10 @@ export class Replication {
     this.#cancelRepair();
     this.#scrub?.stop();
     await this.#leadership.close();
-    await this.#change(() => this.#endFollowing(true));
+    await this.#changing.run(() => this.#endFollowing(true));
     await this.#membership.close();
     await this.#replica?.settle().catch((error: unknown) => this.#note(asTailraceError(error)));
     await this.#local.close();
-  }
-
-  #change<T>(act: () => Promise<T>): Promise<T> {
-    const done = this.#changing.then(act);
-    this.#changing = done.then(
-      () => {},
-      () => {},
-    );
-    return done;
   }
 
   /**
@@ -265,7 +257,7 @@ export class Replication {
     this.#note(error);
     if (error.code !== 'corrupt' || this.#role !== 'following') return;
     this.#role = 'joining';
-    void this.#change(async () => {
+    void this.#changing.run(async () => {
       await this.#endFollowing(false);
       // Another node may be past that place.
       await this.#join((this.#replica?.sequence ?? 0) + 1);
@@ -273,9 +265,9 @@ export class Replication {
   }
 
   #scrubStore(): void {
-    const [engine, { clock }] = [this.#local, this.#options];
+    const [engine, { clock, scrubParts: parts = new OneAtATime() }] = [this.#local, this.#options];
     this.#scrub?.stop();
-    this.#scrub = Scrub.start({ engine, clock, onDamaged: (error) => this.#damaged(engine, error) });
+    this.#scrub = Scrub.start({ engine, clock, parts, onDamaged: (error) => this.#damaged(engine, error) });
   }
 
   /** What is damaged in a store that was replaced meanwhile is no longer so. */
@@ -289,7 +281,8 @@ export class Replication {
 
   #repairLater(): void {
     this.#cancelRepair = this.#options.clock.timer(REPAIR_POLL_MS, () => {
-      void this.#change(() => this.#repair())
+      void this.#changing
+        .run(() => this.#repair())
         .catch((error: unknown) => this.#note(asTailraceError(error)))
         .finally(() => {
           if (this.#damage.isFound && !this.#stop.signal.aborted) this.#repairLater();
@@ -343,7 +336,7 @@ export class Replication {
   async #endLeading(reason: TailraceError): Promise<void> {
     // In order, requests that are under way end first; else nothing of theirs may count any more.
     if (reason.code !== 'draining') this.#engine?.supersede();
-    await this.#change(async () => {
+    await this.#changing.run(async () => {
       const engine = this.#engine;
       if (engine === undefined) return;
       this.#engine = undefined;

@@ -1,8 +1,9 @@
 /**
- * Reads the whole store of a node again and again, slowly and only while nothing else is to be done, to find what its disk
+ * Reads a whole store of a node again and again, slowly and only while nothing else is to be done, to find what its disk
  * has damaged before it is read.
  */
 
+import type { OneAtATime } from '../encoding/one-at-a-time.ts';
 import { isWorking } from '../encoding/turns.ts';
 import type { Clock } from '../model/clock.ts';
 import { asTailraceError, type TailraceError } from '../model/error.ts';
@@ -13,6 +14,8 @@ import { StoreScrub } from '../storage/offline/store-scrub.ts';
 export interface ScrubOptions {
   readonly engine: Engine;
   readonly clock: Clock;
+  /** Of all scrubs of the node: they read a part each, in turns, so that many stores are read no faster than one. */
+  readonly parts: OneAtATime;
   /** Called with what is damaged; the pass ends there. */
   onDamaged(error: TailraceError): void;
 }
@@ -56,13 +59,16 @@ export class Scrub {
 
   async #pass(): Promise<void> {
     const scrub = new StoreScrub(this.#options.engine);
-    for (;;) {
-      await this.#idle();
-      if (this.#stopped) return;
-      const bytes = await scrub.next().catch(() => this.#again(scrub));
-      if (bytes === undefined) return;
-      await this.#pause((bytes / SCRUB_BYTES_PER_SECOND) * 1_000);
-    }
+    while (await this.#options.parts.run(() => this.#part(scrub)));
+  }
+
+  /** Returns whether there may be more. */
+  async #part(scrub: StoreScrub): Promise<boolean> {
+    if (!this.#stopped) await this.#idle();
+    if (this.#stopped) return false;
+    const bytes = await scrub.next().catch(() => this.#again(scrub));
+    await this.#pause(((bytes ?? 0) / SCRUB_BYTES_PER_SECOND) * 1_000);
+    return bytes !== undefined;
   }
 
   /** A store that is opened again after a failed write takes its snapshots back: damage is what is found twice. */

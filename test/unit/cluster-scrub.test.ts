@@ -3,6 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, expect, jest, test } from '@jest/globals';
 import { Scrub } from '../../src/cluster/scrub.ts';
+import { OneAtATime } from '../../src/encoding/one-at-a-time.ts';
 import { noteWork } from '../../src/encoding/turns.ts';
 import type { TailraceError } from '../../src/model/error.ts';
 import { SCRUB_BYTES_PER_SECOND, SCRUB_EVERY_MS } from '../../src/model/limits.ts';
@@ -13,10 +14,12 @@ const BLOCKS = 6;
 /** In text; a block takes longer than the shortest wait. */
 const BLOCK_BYTES = 900_000;
 const STEP_MS = 10;
+const BEFORE_LAST_MS = (((BLOCKS - 1) * BLOCK_BYTES) / SCRUB_BYTES_PER_SECOND) * 1_000;
 
 let harness: Harness;
 let clock: TestClock;
 let scrub: Scrub;
+let shared: OneAtATime;
 let damaged: TailraceError[];
 let parts: jest.SpiedFunction<Harness['engine']['snapshot']>;
 
@@ -29,7 +32,8 @@ beforeEach(async () => {
     await harness.log.append([{ stream, drafts: [texts(randomBytes((BLOCK_BYTES / 4) * 3).toString('base64'))] }]);
   }
   parts = jest.spyOn(harness.engine, 'snapshot');
-  scrub = Scrub.start({ engine: harness.engine, clock, onDamaged: (error) => damaged.push(error) });
+  shared = new OneAtATime();
+  scrub = start(shared);
 });
 
 afterEach(() => scrub.stop());
@@ -48,17 +52,30 @@ test('a pass takes as long as so many bytes in a second do, and the next one com
 });
 
 test('no more is read than the limit says', async () => {
-  const blocks = { ...familyRange(FAMILY.blocks), limit: 1, reverse: true };
-  const [last] = await harness.engine.scan(blocks);
-  if (last === undefined) throw new Error('there are no blocks');
-  const cut = last.value.subarray(0, last.value.length - 1);
-  await harness.engine.inner.commit([{ type: 'put', key: last.key, value: cut }]);
-  // The last one is read after those before it.
-  const beforeMs = (((BLOCKS - 1) * BLOCK_BYTES) / SCRUB_BYTES_PER_SECOND) * 1_000;
-  await steps(beforeMs * 0.7);
+  await damageLast();
+  await steps(BEFORE_LAST_MS * 0.7);
   expect(damaged).toEqual([]);
-  await steps(beforeMs);
+  await steps(BEFORE_LAST_MS);
   expect(damaged).toMatchObject([{ code: 'corrupt' }]);
+});
+
+test('no more is read of two stores than of one, and one that stops leaves the other its turn', async () => {
+  await damageLast();
+  const second = start(shared);
+  await steps(BEFORE_LAST_MS * 1.4);
+  expect(damaged).toEqual([]);
+  scrub.stop();
+  await steps(BEFORE_LAST_MS);
+  expect(damaged).toMatchObject([{ code: 'corrupt' }]);
+  second.stop();
+});
+
+test('two stores that do not share turns are read twice as fast', async () => {
+  await damageLast();
+  const second = start(new OneAtATime());
+  await steps(BEFORE_LAST_MS * 1.4);
+  expect(damaged).toMatchObject([{ code: 'corrupt' }, { code: 'corrupt' }]);
+  second.stop();
 });
 
 test('nothing is read in a turn that has other work', async () => {
@@ -67,6 +84,19 @@ test('nothing is read in a turn that has other work', async () => {
   await steps(2_000);
   expect(parts).toHaveBeenCalled();
 });
+
+function start(parts: OneAtATime): Scrub {
+  return Scrub.start({ engine: harness.engine, clock, parts, onDamaged: (error) => damaged.push(error) });
+}
+
+/** The last block is read after those before it. */
+async function damageLast(): Promise<void> {
+  const blocks = { ...familyRange(FAMILY.blocks), limit: 1, reverse: true };
+  const [last] = await harness.engine.scan(blocks);
+  if (last === undefined) throw new Error('there are no blocks');
+  const cut = last.value.subarray(0, last.value.length - 1);
+  await harness.engine.inner.commit([{ type: 'put', key: last.key, value: cut }]);
+}
 
 function damage(): Promise<void> {
   return harness.engine.inner.commit([{ type: 'put', key: basinKey('x'), value: Buffer.of(0xff) }]);

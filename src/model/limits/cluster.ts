@@ -56,7 +56,7 @@ export const FOLLOW_POLL_MS = 500;
 /** How long a node that follows takes to catch up before it says that something is not there. */
 export const CATCH_UP_MS = 5_000;
 
-/** The log keeps what nodes may need that were away: the last hour, and no more than so many bytes. */
+/** The log of a partition keeps what nodes may need that were away: the last hour, and no more than so many bytes. */
 export const LOG_KEPT_MS = 60 * 60 * 1_000;
 export const LOG_KEPT_BYTES = 1024 * MiB;
 
@@ -66,7 +66,7 @@ export const LOG_PURGE_MS = 60_000;
 /** How long a node waits that could not join. */
 export const JOIN_RETRY_MS = 1_000;
 
-/** A node reads its whole store so often, to find what is damaged; by so many bytes in a second at most. */
+/** A node reads its whole stores so often, to find what is damaged; by so many bytes in a second at most, of all together. */
 export const SCRUB_EVERY_MS = 24 * 60 * 60 * 1_000;
 export const SCRUB_BYTES_PER_SECOND = 4 * MiB;
 
