@@ -61,6 +61,11 @@ export class Places {
     return this.#rows.get(name)?.move;
   }
 
+  /** The id of the move that brought it where it is. */
+  lastMoveOf(name: string): string | undefined {
+    return this.#rows.get(name)?.lastMove;
+  }
+
   /** Names whose rows say this partition; those of the first one without a row are not known here. */
   namesIn(partition: number): readonly string[] {
     return [...this.#rows].filter(([, row]) => row.partition === partition).map(([name]) => name);

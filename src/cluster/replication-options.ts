@@ -19,7 +19,7 @@ export interface ReplicationOptions {
   /** By how many other partitions this node leads more than another one: see `Spread`. */
   readonly excess?: () => number;
   /** What the scrubs of all partitions of the node read in turns; its own where it is missing. */
-  readonly scrubParts?: OneAtATime;
+  readonly scrubPace?: OneAtATime;
   /** The file of the store; a snapshot takes its place. */
   readonly storeFile: string;
   readonly urls: NodeUrls;

@@ -209,10 +209,10 @@ export class Replication {
 
   /** From a node that is at least so far. */
   async #takeSnapshot(from: number): Promise<void> {
-    const { storeFile, nodeHeaders, snapshotPath, caFile, logger, clock } = this.#options;
+    const { storeFile, nodeHeaders, snapshotPath, caFile, logger, clock, partition } = this.#options;
     const source = this.#damage.sourceAmong(this.#others.filter(({ durableSequence }) => durableSequence >= from));
     if (source === undefined) throw new TailraceError('unavailable', 'no other node has more to give it a copy of');
-    logger.info({ from: source.url }, 'this node takes a snapshot from another one');
+    logger.info({ partition, from: source.url }, 'this node takes a snapshot from another one');
     this.#replica = undefined;
     this.#scrub?.stop();
     await this.#local.close();
@@ -226,7 +226,7 @@ export class Replication {
       this.#local = await this.#options.openStore();
     }
     if (!this.#damage.copied(clock.monotonicMs())) return;
-    logger.warn({ from: source.url }, 'a copy of another node has taken the place of the damaged store');
+    logger.warn({ partition, from: source.url }, 'a copy of another node has taken the place of the damaged store');
     this.#leadership.standBack({ damaged: false });
   }
 
@@ -265,15 +265,16 @@ export class Replication {
   }
 
   #scrubStore(): void {
-    const [engine, { clock, scrubParts: parts = new OneAtATime() }] = [this.#local, this.#options];
+    const [engine, { clock, scrubPace: pace = new OneAtATime() }] = [this.#local, this.#options];
     this.#scrub?.stop();
-    this.#scrub = Scrub.start({ engine, clock, parts, onDamaged: (error) => this.#damaged(engine, error) });
+    this.#scrub = Scrub.start({ engine, clock, pace, onDamaged: (error) => this.#damaged(engine, error) });
   }
 
   /** What is damaged in a store that was replaced meanwhile is no longer so. */
   #damaged(local: LatchingEngine, error: TailraceError): void {
     if (local !== this.#local || this.#stop.signal.aborted || !this.#damage.note(error)) return;
-    this.#options.logger.error({ err: error }, 'the store of this node is damaged: it takes a copy of another node');
+    const { logger, partition } = this.#options;
+    logger.error({ partition, err: error }, 'the store of this node is damaged: it takes a copy of another node');
     this.#leadership.standBack({ damaged: true });
     void this.#membership.renew();
     this.#repairLater();
@@ -363,7 +364,7 @@ export class Replication {
 
   /** Several causes come in turn, some of them many times in a second. */
   #warn(error: TailraceError, message: string): void {
-    this.#warnings.warn(this.#options.cluster, error.message, { err: error }, message);
+    this.#warnings.warn(this.#options.cluster, error.message, { partition: this.partition, err: error }, message);
   }
 }
 

@@ -15,7 +15,7 @@ export interface ScrubOptions {
   readonly engine: Engine;
   readonly clock: Clock;
   /** Of all scrubs of the node: they read a part each, in turns, so that many stores are read no faster than one. */
-  readonly parts: OneAtATime;
+  readonly pace: OneAtATime;
   /** Called with what is damaged; the pass ends there. */
   onDamaged(error: TailraceError): void;
 }
@@ -59,7 +59,7 @@ export class Scrub {
 
   async #pass(): Promise<void> {
     const scrub = new StoreScrub(this.#options.engine);
-    while (await this.#options.parts.run(() => this.#part(scrub)));
+    while (await this.#options.pace.run(() => this.#part(scrub)));
   }
 
   /** Returns whether there may be more. */

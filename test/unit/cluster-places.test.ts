@@ -78,6 +78,7 @@ describe('a move', () => {
     expect(places.moves).toEqual([{ name: 'a', from: 1, to: 2, id: MOVE }]);
     await writer.finishMove('a', MOVE);
     expect([places.of('a'), places.moveOf('a'), places.moves]).toEqual([2, undefined, []]);
+    expect(places.lastMoveOf('a')).toBe(MOVE);
   });
 
   test('of a basin without a row is one from the first partition, which a finished one can go back to', async () => {

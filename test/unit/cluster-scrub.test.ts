@@ -85,8 +85,8 @@ test('nothing is read in a turn that has other work', async () => {
   expect(parts).toHaveBeenCalled();
 });
 
-function start(parts: OneAtATime): Scrub {
-  return Scrub.start({ engine: harness.engine, clock, parts, onDamaged: (error) => damaged.push(error) });
+function start(pace: OneAtATime): Scrub {
+  return Scrub.start({ engine: harness.engine, clock, pace, onDamaged: (error) => damaged.push(error) });
 }
 
 /** The last block is read after those before it. */
