@@ -40,8 +40,7 @@ export class Leadership {
   readonly #options: LeadershipOptions;
   readonly #key: string;
   #leader: LeaderEntry | undefined;
-  /** The start of the node that led last. */
-  #ledLast: string | undefined;
+  #lastLeader: LeaderEntry | undefined;
   #changes = 0;
   /** Revision of the key while we hold it. */
   #revision: number | undefined;
@@ -72,6 +71,11 @@ export class Leadership {
   /** The node that leads as far as this one knows, also itself; undefined when none does. */
   get leader(): LeaderEntry | undefined {
     return this.#leader;
+  }
+
+  /** The node that leads, or that did so last as far as this one knows. */
+  get lastLeader(): LeaderEntry | undefined {
+    return this.#lastLeader;
   }
 
   /** How often this node saw another node, or another start of one, begin to lead; the first one does not count. */
@@ -190,8 +194,8 @@ export class Leadership {
   #see(leader: LeaderEntry | undefined): void {
     this.#leader = leader;
     if (leader === undefined) return;
-    if (this.#ledLast !== undefined && leader.start !== this.#ledLast) this.#changes++;
-    this.#ledLast = leader.start;
+    if (this.#lastLeader !== undefined && leader.start !== this.#lastLeader.start) this.#changes++;
+    this.#lastLeader = leader;
   }
 
   async #hold(revision: number): Promise<void> {

@@ -106,6 +106,11 @@ export class Replication {
     return this.#leadership.leader;
   }
 
+  /** The node that leads, or that did so last. */
+  get lastLeader(): LeaderEntry | undefined {
+    return this.#leadership.lastLeader;
+  }
+
   /** Whether this node leads, or is about to. */
   get claimsLead(): boolean {
     return this.#leadership.claims;

@@ -10,7 +10,7 @@ import { CLUSTER_LAG_NOTED, SPREAD_LOOK_MS, SPREAD_SETTLED_MS } from '../model/l
 import { mayLead, type NodeInfo } from './node-info.ts';
 import type { Replication } from './replication.ts';
 
-type SpreadPartition = Pick<Replication, 'partition' | 'claimsLead' | 'leader' | 'nodes' | 'handOver'>;
+type SpreadPartition = Pick<Replication, 'partition' | 'claimsLead' | 'leader' | 'lastLeader' | 'nodes' | 'handOver'>;
 
 export interface SpreadOptions {
   readonly clock: Clock;
@@ -20,6 +20,12 @@ export interface SpreadOptions {
   partitions(): readonly SpreadPartition[];
   onError(error: TailraceError): void;
 }
+
+/**
+ * What a partition counts that a node leads which sees no other one. Others that start at the same time may not have said yet
+ * that they are there, and look as often as it does.
+ */
+const ALONE_SHARE = 1 / 3;
 
 interface HandOver {
   readonly partition: SpreadPartition;
@@ -55,14 +61,17 @@ export class Spread {
 
   /**
    * By how many other partitions this node leads more than one that could lead this partition, now or when it has joined;
-   * also what it tries to lead counts, as it looks at all of them at once.
+   * also what it tries to lead counts, as it looks at all of them at once. The node that led it last does not count: it has
+   * left it to the others, or is gone and not yet missed among the nodes.
    */
   excessIn(partition: number): number {
     const { url, partitions } = this.#options;
     const all = partitions();
-    const nodes = all.find((one) => one.partition === partition)?.nodes ?? [];
-    const others = nodes.filter((node) => node.url !== url && !node.isDraining && node.isDamaged !== true);
+    const it = all.find((one) => one.partition === partition);
     const own = all.filter((one) => one.partition !== partition && one.claimsLead).length;
+    const isOther = (node: NodeInfo): boolean => node.url !== url && node.url !== it?.lastLeader?.url;
+    const others = (it?.nodes ?? []).filter((node) => isOther(node) && !node.isDraining && node.isDamaged !== true);
+    if (others.length === 0) return own * ALONE_SHARE;
     return Math.max(0, ...others.map((node) => own - ledBy(node.url, all)));
   }
 

@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { leaderKey } from '../../src/cluster/node-info.ts';
+import { leaderKey, type NodeInfo } from '../../src/cluster/node-info.ts';
 import { Spread } from '../../src/cluster/spread.ts';
 import { HAND_OVER_PAUSE_MS, SPREAD_SETTLED_MS } from '../../src/model/limits.ts';
 import type { Write } from '../../src/storage/engine.ts';
@@ -109,6 +109,33 @@ test('what a node led that is gone is led by the others, and it gets as many bac
   await join('c', 6);
   await settle();
   expectEven(6);
+});
+
+test('who waits for whom is about nodes that could lead, and not about the one that has just led', () => {
+  const info = (name: string, more: Partial<NodeInfo> = {}): NodeInfo => ({
+    ...{ url: `http://${name}`, grpcUrl: undefined, version: '1', commandVersion: 2, sequence: 0, durableSequence: 0 },
+    ...{ role: 'following', isDraining: false, problems: [], ...more },
+  });
+  const excess = (own: number, nodeInfos: readonly NodeInfo[], ledByC: number, lastLeader?: string): number => {
+    const partition = (number: number, name: string | undefined, last = name) => ({
+      ...{ partition: number, claimsLead: name === 'a', nodes: nodeInfos, handOver: async () => {} },
+      leader: name === undefined ? undefined : { ...info(name), start: name },
+      lastLeader: last === undefined ? undefined : { ...info(last), start: last },
+    });
+    const led = [...Array.from({ length: own }, () => 'a'), ...Array.from({ length: ledByC }, () => 'c')];
+    const all = [partition(0, undefined, lastLeader), ...led.map((name, i) => partition(i + 1, name))];
+    const spread = new Spread({ clock: nodes.clock, url: 'http://a', partitions: () => all, onError: () => {} });
+    return spread.excessIn(0);
+  };
+  expect(excess(3, [info('a'), info('c')], 1)).toBe(2);
+  expect(excess(1, [info('a'), info('c')], 3)).toBe(0);
+  expect(excess(3, [info('a'), info('b'), info('c')], 3)).toBe(3);
+  expect(excess(3, [info('a'), info('b'), info('c')], 3, 'b')).toBe(0);
+  for (const cannot of [{ isDraining: true }, { isDamaged: true }]) {
+    expect(excess(3, [info('a'), info('b', cannot), info('c')], 3)).toBe(0);
+  }
+  expect(excess(3, [info('a'), info('b', { role: 'joining' }), info('c')], 3)).toBe(3);
+  expect(excess(3, [info('a')], 0)).toBe(1);
 });
 
 test('a node that leads no more gets nothing, and gives all', async () => {
