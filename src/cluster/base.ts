@@ -18,7 +18,7 @@ export type Belonging =
   /** It is empty, and the cluster is not. */
   | { readonly type: 'needs-snapshot' };
 
-export interface BelongsTo {
+interface BelongsTo {
   readonly cluster: string;
   readonly partition: number;
 }

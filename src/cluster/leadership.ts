@@ -1,6 +1,6 @@
 /**
- * Who leads a partition. A key that ends by itself says so; the node that holds it renews it, the others look at it. The key only
- * decides who tries to lead: what makes it safe is the chain of commands (`storage/replicated/replica.ts`).
+ * Who leads a partition. A key that ends by itself says so; the node that holds it renews it, the others look at it. The
+ * key only decides who tries to lead: what makes it safe is the chain of commands (`storage/replicated/replica.ts`).
  */
 
 import type { Clock } from '../model/clock.ts';
@@ -50,6 +50,8 @@ export class Leadership {
   /** What the key has been since when, as far as this node saw it. */
   #seen: { readonly revision: number | undefined; readonly sinceMs: number } | undefined;
   #pausedUntil = 0;
+  /** Settles when the key is given up. */
+  #releasing: Promise<void> = Promise.resolve();
   /** The start of this node before this one, where it led when it ended: what held the directory of the data is gone. */
   #startBefore: string | undefined;
   #hasLooked = false;
@@ -227,11 +229,18 @@ export class Leadership {
     await this.#options.follow(new TailraceError('unavailable', why, { detail: { retryAfterSeconds: 1 } }));
   }
 
+  /** Resolves when the key is given up, also where that was under way before. */
   async #release(reason: TailraceError): Promise<void> {
     const revision = this.#revision;
-    if (revision === undefined) return;
+    if (revision === undefined) return this.#releasing;
     this.#revision = undefined;
     this.#leader = undefined;
+    const releasing = this.#remove(revision, reason);
+    this.#releasing = releasing.catch(() => {});
+    await releasing;
+  }
+
+  async #remove(revision: number, reason: TailraceError): Promise<void> {
     await this.#options.follow(reason);
     try {
       await this.#options.bucket.remove(this.#key, revision);

@@ -3,7 +3,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, expect, jest, test } from '@jest/globals';
 import { leaderKey, type NodeInfo } from '../../src/cluster/node-info.ts';
 import { Spread } from '../../src/cluster/spread.ts';
 import { HAND_OVER_PAUSE_MS, SPREAD_SETTLED_MS } from '../../src/model/limits.ts';
@@ -76,6 +76,32 @@ test('a partition that no other node takes is led by the one again that handed i
   expect(led('a')).toBe(1);
   await nodes.until(() => led('a') === 2 && part?.it.role === 'leading');
   expect(part?.ends).toEqual(['draining']);
+});
+
+test('a node that stops while it hands over ends when the key is given up', async () => {
+  await cluster(1, ['a']);
+  const part = started[0]?.parts[0];
+  if (part === undefined) throw new Error('there is no node');
+  let release: (() => void) | undefined;
+  const held = new Promise<void>((resolve) => {
+    const remove = part.bucket.remove.bind(part.bucket);
+    jest.spyOn(part.bucket, 'remove').mockImplementationOnce(async (...given) => {
+      release = resolve;
+      await held;
+      await remove(...given);
+    });
+  });
+  void part.it.handOver('a test');
+  await nodes.until(() => release !== undefined);
+  let isClosed = false;
+  const closing = part.it.close().then(() => {
+    isClosed = true;
+  });
+  await pass(5_000);
+  expect([isClosed, led('a')]).toEqual([false, 1]);
+  release?.();
+  await nodes.settled(closing);
+  expect(led('a')).toBe(0);
 });
 
 test('partitions do not mix up what nodes say of themselves', async () => {
