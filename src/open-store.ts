@@ -12,7 +12,7 @@ import type { KeptBasin } from './log/basins.ts';
 import type { ClockPause } from './log/expiry-clock.ts';
 import { Log } from './log/log.ts';
 import { type LogObserver, observers } from './log/observer.ts';
-import { expectFunction, expectObject, optional } from './model/arguments.ts';
+import { type Checks, expectFunction, expectObject, optional } from './model/arguments.ts';
 import type { Clock } from './model/clock.ts';
 import { TailraceError } from './model/error.ts';
 import { resolveBasinConfig } from './model/stream-config.ts';
@@ -35,6 +35,9 @@ export interface OpenStoreParts extends StoreParts {
   readonly wrapEngine?: ((engine: Engine) => Engine) | undefined;
   /** A store that is open already, in a directory that is locked: that of a node which leads a cluster. */
   readonly over?: StoreBelow | undefined;
+  /** What it has in common with other stores of its process, each in the place of one of its own; these outlive it. */
+  readonly metrics?: Metrics | undefined;
+  readonly audit?: Audit | undefined;
 }
 
 /** What a log is opened over. */
@@ -73,22 +76,28 @@ export interface OpenStore {
   close(): Promise<void>;
 }
 
+const OPEN_CHECKS: Checks<OpenStoreParts> = {
+  ...{ ...PART_CHECKS, wrapEngine: optional(expectFunction) },
+  ...{ over: optional(expectObject), metrics: optional(expectObject), audit: optional(expectObject) },
+};
+
 /**
  * Opens a data directory for this process alone, and creates the default basin if it is missing.
  * @throws TailraceError as `createServer`
  */
 export async function openStore(config: Config, parts: OpenStoreParts): Promise<OpenStore> {
-  checkParts(parts, { ...PART_CHECKS, wrapEngine: optional(expectFunction), over: optional(expectObject) });
+  checkParts(parts, OPEN_CHECKS);
   const clock = parts.clock ?? SYSTEM_CLOCK;
   // Our own logger redacts whole lines, and only those that are written.
   const ownLogger = () => createLogger(config.logLevel, logDestination(config.logFormat));
   const logger = parts.logger === undefined ? ownLogger() : redactingLogger(parts.logger);
-  const audit = new Audit(logger, clock);
+  const audit = parts.audit ?? new Audit(logger, clock);
   const dataDir = resolve(config.dataDir);
   // A mistake in the file is reported before anything is created.
   const init = await readInit(config);
   // Opened in this order and closed in reverse, also when a later step fails.
-  const open: { close(): Promise<void> }[] = [{ close: async () => audit.close() }];
+  const open: { close(): Promise<void> }[] = [];
+  if (audit !== parts.audit) open.push({ close: async () => audit.close() });
   const close = async (): Promise<void> => {
     for (let last = open.pop(); last !== undefined; last = open.pop()) await last.close();
   };
@@ -99,7 +108,7 @@ export async function openStore(config: Config, parts: OpenStoreParts): Promise<
     const onError = (error: unknown): void => logger.warn({ err: error }, 'usage metrics could not be written');
     const usage = await Usage.open({ engine, clock, onError });
     open.push(usage);
-    const metrics = new Metrics();
+    const metrics = parts.metrics ?? new Metrics();
     const rates = new StreamRates(clock);
     const observer = observers(observers(usage, metrics), rates.observer);
     const keptBasin = defaultBasinOf(config, init);

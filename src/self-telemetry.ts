@@ -46,8 +46,9 @@ export async function ownTelemetry(parts: SelfTelemetryParts): Promise<OwnTeleme
   const spans = new RequestSpans(clock);
   const counts = new SelfCounts();
   metrics.add(counts.metrics());
-  // What is held is little, and bounded: it is taken once.
+  // What is held is little, and bounded: it is taken once, and given back once.
   budget.take(SELF_TELEMETRY_BYTES);
+  let heldBytes = SELF_TELEMETRY_BYTES;
   const target = config.selfTelemetry ?? OWN_STORE;
   const send = target === OWN_STORE ? intoStore(log, config) : await toEndpoint(target, config, mark);
   const instance = randomUUID();
@@ -56,7 +57,11 @@ export async function ownTelemetry(parts: SelfTelemetryParts): Promise<OwnTeleme
     spans,
     isOwn: (header) => header === mark,
     start: () => telemetry.start(),
-    close: (waitMs) => telemetry.close(waitMs),
+    close: async (waitMs) => {
+      await telemetry.close(waitMs);
+      budget.release(heldBytes);
+      heldBytes = 0;
+    },
   };
 }
 

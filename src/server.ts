@@ -25,12 +25,12 @@ import { Workload } from './http/workload.ts';
 import { LateSocketServer } from './late-socket-server.ts';
 import type { Log } from './log/log.ts';
 import type { ClusterView } from './model/cluster-state.ts';
-import { RECENT_SENDERS_MS, STRANGERS_MEMORY_BYTES_MAX, STREAMS_COUNTED_MAX } from './model/limits.ts';
+import { STRANGERS_MEMORY_BYTES_MAX, STREAMS_COUNTED_MAX } from './model/limits.ts';
 import { EventLoopDelay } from './observe/event-loop-delay.ts';
-import type { MetricSources } from './observe/metrics.ts';
 import type { ScrapedMetric } from './observe/scraped-metric.ts';
 import { Senders } from './observe/senders.ts';
 import { Warnings } from './observe/warnings.ts';
+import type { MetricSources } from './observe/watched-sources.ts';
 import { asFatal, type OpenStore, type OpenStoreParts, openStore } from './open-store.ts';
 import type { ServerOptions } from './options.ts';
 import { checkHost, tlsOf, tlsToReload, urlOn } from './port-settings.ts';
@@ -64,6 +64,18 @@ export interface ServerSurroundings {
   readonly cluster?: ClusterView;
   /** Where those listen. */
   readonly address?: () => ServerAddress | undefined;
+  /** What it has in common with the other servers of its process, each in the place of one of its own. */
+  readonly shared?: SharedParts;
+}
+
+/** These outlive the server. */
+export interface SharedParts {
+  /** For requests in flight. */
+  readonly memory?: MemoryBudget;
+  /** For those of callers without a token. */
+  readonly strangers?: MemoryBudget;
+  readonly senders?: Senders;
+  readonly loop?: EventLoopDelay;
 }
 
 /** Any time will do: the timer is only there. */
@@ -92,12 +104,12 @@ async function buildServer(
   parts: OpenStoreParts,
   around: ServerSurroundings,
 ): Promise<ComposedServer> {
-  const { lentPorts, senderReader = (reader) => reader, address = () => server.address } = around;
+  const { lentPorts, senderReader = (reader) => reader, address = () => server.address, shared = {} } = around;
   const rootToken = await rootTokenOf(opened);
   const { config, log, usage, metrics, rates, observer, logger, audit, clock, engine, storeFile } = opened;
   metrics.add(around.metrics ?? []);
   const warnings = new Warnings(logger, clock);
-  const senders = new Senders(clock);
+  const senders = shared.senders ?? new Senders(clock);
   const access = await buildAccess(opened, rootToken, warnings);
   const onFatal = (error: unknown): void => parts.onFatal?.(asFatal(error));
   const origins = originsOf(config);
@@ -105,14 +117,14 @@ async function buildServer(
   const basinRule = new BasinRule({ defaultBasin: config.defaultBasin, hostSuffix: config.basinHostSuffix });
   const reporting = { logger, audit, warnings, onFatal };
   const pool = new BufferPool();
-  const budget = new MemoryBudget(config.memoryLimit);
+  const budget = shared.memory ?? new MemoryBudget(config.memoryLimit);
   const readers = new ReaderSet({ clock, pool, memory: budget });
   const socketServer = new LateSocketServer(async () => {
     const { createSocketServer } = await import('./socket/server.ts');
     const spans = own?.spans;
     return createSocketServer({ log, access, basinRule, readers, origins, proxies, spans, ...reporting });
   });
-  const strangers = new MemoryBudget(STRANGERS_MEMORY_BYTES_MAX);
+  const strangers = shared.strangers ?? new MemoryBudget(STRANGERS_MEMORY_BYTES_MAX);
   const common = {
     ...{
       log,
@@ -158,14 +170,14 @@ async function buildServer(
   const grpc = config.grpcPort === 0 ? undefined : createGrpcServer({ ...common, own, httpPort });
   const connections = (): number => http.connections + (grpc?.connections ?? 0);
   const lastBackup = () => backups.lastAt;
-  const loop = watchedLoop(opened, { connections, memory: budget, senders, lastBackup });
+  const seen = watched(opened, shared, { connections, memory: budget, senders, lastBackup });
   const rest = [
     async () => void (await loadIngest()),
     () => socketServer.load(),
     ...(rootToken === undefined ? [] : [loadJose]),
     async () => void (await metrics.load()),
   ];
-  const server = new RunningServer(opened, rootToken, { http, grpc, readers, access, loop, own, rest });
+  const server = new RunningServer(opened, rootToken, { http, grpc, readers, access, watched: seen, own, rest });
   return server;
 }
 
@@ -175,21 +187,26 @@ async function ownTelemetryOf(parts: SelfTelemetryParts): Promise<OwnTelemetry |
   return (await import('./self-telemetry.ts')).ownTelemetry(parts);
 }
 
-/** Has the metrics of a server looked up at each scrape. Close what it returns. */
-function watchedLoop(
+/** Has the metrics of a server looked up at each scrape, until what it returns is closed. */
+function watched(
   { metrics, log, clock, config }: OpenStore,
+  shared: SharedParts,
   { senders, ...seen }: Pick<MetricSources, 'connections' | 'memory' | 'lastBackup'> & { readonly senders: Senders },
-): EventLoopDelay {
-  const loop = EventLoopDelay.start(() => clock.monotonicMs());
-  metrics.watch({
+): Parts['watched'] {
+  const loop = shared.loop ?? EventLoopDelay.start(() => clock.monotonicMs());
+  const unwatch = metrics.watch({
     ...seen,
     stat: () => log.stat(),
     received: () => senders.received,
-    recentSenders: () => senders.recent(RECENT_SENDERS_MS),
+    recentSenders: senders.recentNow,
     loop,
     storeBytesMax: config.storeBytesMax,
   });
-  return loop;
+  const close = (): void => {
+    unwatch();
+    if (loop !== shared.loop) loop.close();
+  };
+  return { close };
 }
 
 interface Parts {
@@ -198,7 +215,8 @@ interface Parts {
   readonly grpc: HttpServer | undefined;
   readonly readers: ReaderSet;
   readonly access: Pick<Access, 'issueRootLogin' | 'close'>;
-  readonly loop: Pick<EventLoopDelay, 'close'>;
+  /** What metrics look up. */
+  readonly watched: { close(): void };
   /** Undefined where the server's own telemetry is off. */
   readonly own: OwnTelemetry | undefined;
   /** What only some requests need: loads one part each. */
@@ -211,7 +229,7 @@ class RunningServer implements ComposedServer {
   readonly #ports: Pick<Parts, 'http' | 'grpc'>;
   readonly #readers: ReaderSet;
   readonly #access: Parts['access'];
-  readonly #loop: Parts['loop'];
+  readonly #watched: Parts['watched'];
   readonly #own: Parts['own'];
   readonly #rest: Parts['rest'];
   #address: ServerAddress | undefined;
@@ -221,14 +239,14 @@ class RunningServer implements ComposedServer {
   constructor(
     opened: OpenStore,
     rootToken: RootToken | undefined,
-    { http, grpc, readers, access, loop, own, rest }: Parts,
+    { http, grpc, readers, access, watched, own, rest }: Parts,
   ) {
     this.#opened = opened;
     this.#rootToken = rootToken;
     this.#ports = { http, grpc };
     this.#readers = readers;
     this.#access = access;
-    this.#loop = loop;
+    this.#watched = watched;
     this.#own = own;
     this.#rest = rest;
   }
@@ -320,7 +338,7 @@ class RunningServer implements ComposedServer {
     const flushMs = await endServing(ports, this.#readers, this.#opened.clock, withinMs);
     await this.#own?.close(flushMs);
     await this.#access.close();
-    this.#loop.close();
+    this.#watched.close();
     await this.#opened.close();
     await this.#loading;
   }

@@ -1,12 +1,12 @@
 /**
- * The server's metrics for Prometheus. Each server has its own, because a program may run several. Labels come from
- * closed lists, so what clients send never makes new series; and from basins, a limited number of them.
+ * The server's metrics for Prometheus. Each server has its own, because a program may run several; those of one node of a
+ * cluster have them in common. Labels come from closed lists, so what clients send never makes new series; and from
+ * basins, a limited number of them.
  */
 
 import type { Registry } from 'prom-client';
 import { SIGNALS, type Signal } from '../model/record.ts';
 import { VERSION } from '../model/version.ts';
-import { type EventLoopDelay, eventLoopMetrics } from './event-loop-delay.ts';
 import { processMetrics } from './process-metrics.ts';
 import {
   byLabel,
@@ -16,35 +16,8 @@ import {
   type ScrapedMetric,
   unlabelled,
 } from './scraped-metric.ts';
-import type { Received, RecentSenders } from './senders.ts';
-
-/** What is looked up when the metrics are scraped. */
-export interface MetricSources {
-  stat(): Promise<StoreStat>;
-  /** Connections that are open, on both ports. */
-  connections(): number;
-  readonly memory: { readonly usedBytes: number; readonly limitBytes: number };
-  /** When basins received OTLP data last. */
-  received(): Received;
-  /** Of the last `RECENT_SENDERS_MS`. */
-  recentSenders(): readonly RecentSenders[];
-  readonly loop: Pick<EventLoopDelay, 'look'>;
-  /** The cap on the store; undefined without one. */
-  readonly storeBytesMax: number | undefined;
-  /** When the last backup was taken that its client read to the end, in ms; undefined since the start. */
-  lastBackup(): number | undefined;
-}
-
-export interface StoreStat {
-  readonly engine: {
-    readonly state: string;
-    readonly usedBytes: number;
-    readonly fileBytes: number;
-    readonly freeBytes: number | undefined;
-  };
-  readonly openStreams: number;
-  readonly reads: { readonly byProtocol: ReadonlyMap<string, number>; readonly lagRecordsMax: number };
-}
+import type { Received } from './senders.ts';
+import { type MetricSources, WatchedSources } from './watched-sources.ts';
 
 /** An OTLP request that got a 200. */
 export interface Taken {
@@ -57,7 +30,6 @@ export interface Taken {
 const RECORDS = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 100_000];
 const BYTES = [256, 1_024, 4_096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216, 67_108_864];
 const ENTRIES = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500];
-const STATES = ['open', 'full', 'read_only', 'closed'];
 
 /** Counts the events of the log (it fits LogObserver) and of the OTLP endpoints. */
 export class Metrics {
@@ -82,7 +54,8 @@ export class Metrics {
   readonly #requests = new Map<Signal, Tallies<string>>(SIGNALS.map((signal) => [signal, new Tallies()]));
   readonly #operations = new Tallies<string>();
   readonly #reads = new Tallies<string>();
-  #received = (): Received => new Map();
+  readonly #sources = new WatchedSources();
+  #isWatched = false;
   #readRecords = 0;
   #readBytes = 0;
 
@@ -167,60 +140,23 @@ export class Metrics {
     this.#requests.get(signal)?.add(String(status), 1);
   }
 
-  /** Adds the metrics of the rest of a server. Must be called at most once, and before `text`. */
-  watch(sources: MetricSources): void {
-    const { stat, connections, memory, received, recentSenders, loop, storeBytesMax, lastBackup } = sources;
-    this.#received = received;
-    // One call of `stat` serves all gauges of a scrape.
-    let looked: Promise<StoreStat> | undefined;
-    const look = (): Promise<StoreStat> => {
-      looked ??= stat().finally(() => {
-        looked = undefined;
-      });
-      return looked;
-    };
-    const gauge = (name: string, help: string, read: (stat: StoreStat) => Labelled, labels: string[] = []): void =>
-      void this.#metrics.push({ type: 'gauge', name, help, labels, read: async () => read(await look()) });
-    gauge('tailrace_store_used_bytes', 'Bytes of the store in use.', ({ engine }) => unlabelled(engine.usedBytes));
-    gauge('tailrace_store_file_bytes', 'Size of the file of the store.', ({ engine }) => unlabelled(engine.fileBytes));
-    gauge('tailrace_store_free_bytes', 'Bytes that the store may still take, where that is known.', ({ engine }) =>
-      engine.freeBytes === undefined ? [] : unlabelled(engine.freeBytes),
-    );
-    gauge('tailrace_store_limit_bytes', 'Bytes that the store may have in use, where that has a cap.', () =>
-      storeBytesMax === undefined ? [] : unlabelled(storeBytesMax),
-    );
-    const states = 'The state of the store: 1 for the current one. In read_only only a restart helps.';
-    const stateOf = ({ engine }: StoreStat): Labelled =>
-      byLabel(
-        'state',
-        STATES.map((state) => [state, state === engine.state ? 1 : 0] as const),
-      );
-    gauge('tailrace_store_state', states, stateOf, ['state']);
-    gauge('tailrace_open_streams', 'Streams in memory.', ({ openStreams }) => unlabelled(openStreams));
-    const readers = 'Reads under way, by protocol.';
-    gauge('tailrace_open_readers', readers, ({ reads }) => byLabel('protocol', reads.byProtocol), ['protocol']);
-    const lag = 'Records that the slowest reader has not been given yet.';
-    gauge('tailrace_reader_lag_records_max', lag, ({ reads }) => unlabelled(reads.lagRecordsMax));
-    const own = (name: string, help: string, read: () => number): void =>
-      void this.#metrics.push({ type: 'gauge', name, help, labels: [], read: () => unlabelled(read()) });
-    const backup = 'When the last backup was taken that was read to its end, since the start.';
-    const backedUp = (): Labelled => (lastBackup() === undefined ? [] : unlabelled((lastBackup() ?? 0) / 1_000));
-    this.#metrics.push({
-      type: 'gauge',
-      name: 'tailrace_last_backup_timestamp_seconds',
-      help: backup,
-      labels: [],
-      read: backedUp,
-    });
-    own('tailrace_open_connections', 'Connections that are open, on both ports.', connections);
-    own('tailrace_memory_reserved_bytes', 'Memory that requests in flight hold.', () => memory.usedBytes);
-    own('tailrace_memory_limit_bytes', 'Memory that requests in flight may hold.', () => memory.limitBytes);
-    this.#metrics.push(sendersLately(recentSenders), ...eventLoopMetrics(loop));
+  /**
+   * Adds the metrics of the rest of a server; several may have these metrics in common. Returns what ends it: what was
+   * counted stays. Call that before the store is closed.
+   */
+  watch(sources: MetricSources): () => void {
+    if (!this.#isWatched) this.add(this.#sources.metrics());
+    this.#isWatched = true;
+    return this.#sources.add(sources);
   }
 
-  /** Adds more metrics. Must be called before `text` and `load`. */
+  /** Adds more metrics, in the place of those of the same names. */
   add(metrics: readonly ScrapedMetric[]): void {
-    this.#metrics.push(...metrics);
+    for (const metric of metrics) {
+      const at = this.#metrics.findIndex(({ name }) => name === metric.name);
+      this.#metrics.splice(at < 0 ? this.#metrics.length : at, at < 0 ? 0 : 1, metric);
+    }
+    this.#registry = undefined;
   }
 
   /** All metrics but those of basins, whose names not everyone may know. */
@@ -228,7 +164,7 @@ export class Metrics {
     return this.#metrics;
   }
 
-  /** Makes the registry, so that the first scrape need not wait for its library. Call it after `watch`. */
+  /** Makes the registry, so that the first scrape need not wait for its library. */
   async load(): Promise<Registry> {
     const { registryOf } = await import('./prometheus.ts');
     this.#registry ??= registryOf(this.#metrics);
@@ -238,7 +174,7 @@ export class Metrics {
   /** All metrics in Prometheus' text format 0.0.4; those of basins only for the ones that the caller may know. */
   async text(mayKnow: (basin: string) => boolean): Promise<string> {
     const { registryOf } = await import('./prometheus.ts');
-    const ofBasins = registryOf([lastReceived(() => this.#received(), mayKnow)]);
+    const ofBasins = registryOf([lastReceived(() => this.#sources.received, mayKnow)]);
     return `${await (await this.load()).metrics()}\n${await ofBasins.metrics()}`;
   }
 
@@ -292,13 +228,6 @@ function buildInfo(): ScrapedMetric {
   const read = (): Labelled => [[{ version: VERSION, node: process.versions.node }, 1]];
   const help = 'The version of the server and that of Node.js; the value is always 1.';
   return { type: 'gauge', name: 'tailrace_build_info', help, labels: ['version', 'node'], read };
-}
-
-function sendersLately(recent: () => readonly RecentSenders[]): ScrapedMetric {
-  const read = (): Labelled =>
-    recent().map(({ outcome, token, count }) => [{ outcome, token: token ? 'valid' : 'none' }, count] as const);
-  const help = 'Senders with a request of that outcome in the last 5 minutes; one may have several.';
-  return { type: 'gauge', name: 'tailrace_recent_senders', help, labels: ['outcome', 'token'], read };
 }
 
 /** When basins received OTLP data last, of those that the caller may know. */

@@ -4,7 +4,7 @@
  */
 
 import type { Clock } from '../model/clock.ts';
-import { RECEIVING_BASINS_MAX, SENDERS_MAX, STRANGERS_REMEMBERED_MAX } from '../model/limits.ts';
+import { RECEIVING_BASINS_MAX, RECENT_SENDERS_MS, SENDERS_MAX, STRANGERS_REMEMBERED_MAX } from '../model/limits.ts';
 import type { Signal } from '../model/record.ts';
 import { OUTCOMES, type Sender, type SenderNote, type SenderOutcome, SenderRow, senderKey } from './sender.ts';
 
@@ -61,6 +61,9 @@ export class Senders {
       OUTCOMES.map((outcome) => ({ outcome, token, count: rows.filter((row) => row.had(outcome, since)).length })),
     );
   }
+
+  /** Those of the last minutes, for metrics. */
+  readonly recentNow = (): readonly RecentSenders[] => this.recent(RECENT_SENDERS_MS);
 
   /** Of the basins that received data last. */
   get received(): Received {

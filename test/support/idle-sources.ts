@@ -1,6 +1,6 @@
 /** Metrics of a server need to look up something: here it is as little as can be. */
 
-import type { MetricSources } from '../../src/observe/metrics.ts';
+import type { MetricSources } from '../../src/observe/watched-sources.ts';
 
 /** What is looked up of a server that does nothing. */
 export const IDLE_SOURCES: MetricSources = {

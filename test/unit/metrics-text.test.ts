@@ -4,6 +4,8 @@ import { expect, test } from '@jest/globals';
 import type { Signal } from '../../src/model/record.ts';
 import { VERSION } from '../../src/model/version.ts';
 import { Metrics } from '../../src/observe/metrics.ts';
+import { type ScrapedMetric, unlabelled } from '../../src/observe/scraped-metric.ts';
+import type { MetricSources } from '../../src/observe/watched-sources.ts';
 import { IDLE_SOURCES } from '../support/idle-sources.ts';
 import { parsePrometheus, sumOf } from '../support/prometheus.ts';
 
@@ -113,4 +115,72 @@ test('the version that runs is in the labels of a gauge', async () => {
   expect(info.map(({ labels, value }) => [labels, value])).toEqual([
     [{ version: VERSION, node: process.versions.node }, 1],
   ]);
+});
+
+/** A store of 10 used bytes in which so many streams are open. */
+function sourcesOf(openStreams: number, state = 'open', freeBytes = 100): MetricSources {
+  const engine = { state, usedBytes: 10, fileBytes: 20, freeBytes };
+  const reads = { byProtocol: new Map([['sse', openStreams]]), lagRecordsMax: openStreams };
+  return { ...IDLE_SOURCES, stat: async () => ({ engine, openStreams, reads }), storeBytesMax: 1_000 };
+}
+
+test('the stores of several servers are summed, and the fullest and the worst of them are told', async () => {
+  const metrics = new Metrics();
+  metrics.watch(sourcesOf(3));
+  metrics.watch(sourcesOf(4, 'full', 5));
+  const samples = await read(metrics);
+  const values = ['used_bytes', 'file_bytes', 'free_bytes', 'limit_bytes'].map((name) =>
+    sumOf(samples, `tailrace_store_${name}`),
+  );
+  expect(values).toEqual([20, 40, 5, 2_000]);
+  expect(sumOf(samples, 'tailrace_store_state', { state: 'full' })).toBe(1);
+  expect(sumOf(samples, 'tailrace_store_state')).toBe(1);
+  expect(sumOf(samples, 'tailrace_open_streams')).toBe(7);
+  expect(sumOf(samples, 'tailrace_open_readers', { protocol: 'sse' })).toBe(7);
+  expect(sumOf(samples, 'tailrace_reader_lag_records_max')).toBe(4);
+});
+
+test('what several servers have in common is counted once, and what each has is summed', async () => {
+  const metrics = new Metrics();
+  const recent = () => [{ outcome: 'taken', token: true, count: 2 }] as const;
+  const shared = {
+    ...{ memory: { usedBytes: 1, limitBytes: 8 }, connections: () => 5, recentSenders: recent },
+    received: () => new Map([['basin', new Map<Signal, number>([['logs', 9_000]])]]),
+  };
+  metrics.watch({ ...IDLE_SOURCES, ...shared, lastBackup: () => 3_000 });
+  metrics.watch({ ...IDLE_SOURCES, ...shared, lastBackup: () => undefined });
+  const values = async () => {
+    const samples = await read(metrics);
+    return ['memory_limit_bytes', 'open_connections', 'recent_senders', 'last_backup_timestamp_seconds'].map((name) =>
+      sumOf(samples, `tailrace_${name}`),
+    );
+  };
+  expect(await values()).toEqual([8, 5, 2, 3]);
+  metrics.watch({ ...IDLE_SOURCES, ...shared, memory: { ...shared.memory }, recentSenders: () => recent() });
+  expect(await values()).toEqual([16, 5, 4, 3]);
+  const received = 'tailrace_otlp_last_received_timestamp_seconds';
+  expect((await read(metrics)).filter(({ name }) => name === received).map(({ value }) => value)).toEqual([9]);
+});
+
+test('a server that ends takes its gauges along, and what it counted stays', async () => {
+  const metrics = new Metrics();
+  const unwatch = metrics.watch(sourcesOf(3));
+  metrics.watch(sourcesOf(4));
+  metrics.appended(undefined, 's2', 5, 50);
+  unwatch();
+  const samples = await read(metrics);
+  expect(sumOf(samples, 'tailrace_open_streams')).toBe(4);
+  expect(sumOf(samples, 'tailrace_appended_records_total')).toBe(5);
+});
+
+test('metrics that are added after a scrape are in the next one, in the place of those of their names', async () => {
+  const metrics = new Metrics();
+  const gauge = (value: number): ScrapedMetric[] => {
+    return [{ type: 'gauge', name: 'late', help: 'Comes late.', labels: [], read: () => unlabelled(value) }];
+  };
+  await read(metrics);
+  metrics.add(gauge(1));
+  expect(sumOf(await read(metrics), 'late')).toBe(1);
+  metrics.add(gauge(2));
+  expect(sumOf(await read(metrics), 'late')).toBe(2);
 });
