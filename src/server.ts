@@ -37,6 +37,7 @@ import { checkHost, tlsOf, tlsToReload, urlOn } from './port-settings.ts';
 import { ReaderSet } from './readers/reader-set.ts';
 import type { OwnTelemetry, SelfTelemetryParts } from './self-telemetry.ts';
 import { ANY_PORT } from './settings/value-kinds.ts';
+import type { Engine } from './storage/engine.ts';
 import { Backups } from './storage/offline/backup.ts';
 import type { ServerAddress, ServerDescription, SupervisedServer } from './tailrace-server.ts';
 
@@ -64,6 +65,8 @@ export interface ServerSurroundings {
   readonly cluster?: ClusterView;
   /** Where those listen. */
   readonly address?: () => ServerAddress | undefined;
+  /** Stores that are in its backups, too. */
+  readonly otherStores?: () => Promise<readonly Engine[]>;
   /** What it has in common with the other servers of its process, each in the place of one of its own. */
   readonly shared?: SharedParts;
 }
@@ -153,7 +156,7 @@ async function buildServer(
       bodyBytesMax: config.bodyBytesMax,
     },
   };
-  const backups = new Backups({ engine, file: storeFile, now: () => clock.now() });
+  const backups = new Backups({ engine, others: around.otherStores, file: storeFile, now: () => clock.now() });
   const grpcPort = (): number | undefined => address()?.grpc?.port;
   const own = await ownTelemetryOf({ config, log, metrics, warnings, clock, budget });
   const http = new HttpServer({

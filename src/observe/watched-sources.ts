@@ -37,7 +37,7 @@ export interface StoreStat {
 }
 
 /** The worst is the last. */
-const STATES = ['open', 'full', 'closed', 'read_only'];
+const STATES = ['open', 'full', 'read_only', 'closed'];
 
 /** Servers come and go. */
 export class WatchedSources {

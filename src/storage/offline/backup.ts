@@ -9,15 +9,18 @@ import { statfsSync } from 'node:fs';
 import { type FileHandle, open, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { TailraceError } from '../../model/error.ts';
-import { BACKUP_PAGE_BYTES, BACKUP_PAGE_ROWS_MAX, STORE_RESERVE_BYTES } from '../../model/limits.ts';
-import type { Engine, Snapshot } from '../engine.ts';
-import { FAMILY } from '../keys.ts';
+import { STORE_RESERVE_BYTES } from '../../model/limits.ts';
+import type { Engine, Entry, Snapshot } from '../engine.ts';
+import { FAMILY, type KeyRange } from '../keys.ts';
 import { expectDiskSpace, freshFile } from '../store-file.ts';
 import { FORMAT_VERSION } from '../values.ts';
 import { BackupWriter } from './backup-format.ts';
+import { expectNoMoves, joinedPages, rowPages } from './joined-rows.ts';
 
 export interface BackupsOptions {
   readonly engine: Engine;
+  /** Other stores that a backup holds as well, as if all were one: those of the other partitions of a cluster. */
+  readonly others?: (() => Promise<readonly Engine[]>) | undefined;
   /** The store's file; the copy is written beside it. */
   readonly file: string;
   /** The wall clock, in ms. */
@@ -41,15 +44,17 @@ export interface Backup {
   close(): Promise<void>;
 }
 
-const ROWS_FROM = Buffer.of(0);
-/** The engine's own rows are not part of the store. */
-const ROWS_TO = Buffer.of(FAMILY.engine);
-const ALL_ROWS_TO = Buffer.of(FAMILY.engine, 0xff);
+/** The engine's own rows are not part of the store, and all basins are in one place once it is restored. */
+const ROWS: readonly KeyRange[] = [
+  { from: Buffer.of(0), to: Buffer.of(FAMILY.places) },
+  { from: Buffer.of(FAMILY.places + 1), to: Buffer.of(FAMILY.engine) },
+];
+const ALL_ROWS: readonly KeyRange[] = [{ from: Buffer.of(0), to: Buffer.of(FAMILY.engine, 0xff) }];
 const READ_BYTES = 256 * 1024;
 /** Free space on the disk is checked once per this many bytes. */
 const FREE_SPACE_CHECK_BYTES = 16 * 1024 * 1024;
 
-/** Takes backups of one store, one at a time. */
+/** Takes backups, one at a time. */
 export class Backups {
   readonly #options: BackupsOptions;
   #busy = false;
@@ -66,7 +71,7 @@ export class Backups {
 
   /**
    * @throws TailraceError `rate_limited` while another backup is in progress, `storage_full` when there is no space for
-   *   the copy, `storage`, `closed`
+   *   the copy, `unavailable` while a basin moves from one of several stores to another one, `storage`, `closed`
    */
   async begin(): Promise<Backup> {
     if (this.#busy) {
@@ -84,15 +89,26 @@ export class Backups {
   }
 
   async #begin(): Promise<Backup> {
-    const { engine, file: store, now, reserveBytes = STORE_RESERVE_BYTES, withEngineRows = false } = this.#options;
+    const {
+      engine,
+      others,
+      file: store,
+      now,
+      reserveBytes = STORE_RESERVE_BYTES,
+      withEngineRows = false,
+    } = this.#options;
     const dir = path.dirname(store);
-    const { usedBytes } = await engine.stat();
-    expectSpace(dir, usedBytes, reserveBytes);
+    const engines = [engine, ...((await others?.()) ?? [])];
+    const stats = await Promise.all(engines.map((each) => each.stat()));
+    expectSpace(
+      dir,
+      stats.reduce((sum, { usedBytes }) => sum + usedBytes, 0),
+      reserveBytes,
+    );
     const file = await openNameless(`${freshFile(store)}.${randomBytes(6).toString('hex')}`);
     try {
-      const copy = new Copy(file, await engine.snapshot(), {
+      const copy = new Copy(file, await snapshotOf(engines, withEngineRows ? ALL_ROWS : ROWS), {
         madeAt: now(),
-        to: withEngineRows ? ALL_ROWS_TO : ROWS_TO,
         expectSpace: () => expectSpace(dir, 0, reserveBytes),
       });
       return new RunningBackup(copy, (isWhole) => {
@@ -103,6 +119,32 @@ export class Backups {
       await file.close();
       throw error;
     }
+  }
+}
+
+/** What a backup copies. */
+interface Copied {
+  /** Of all rows, in order. */
+  pages(): AsyncIterable<readonly Entry[]>;
+  release(): void;
+}
+
+/** @throws TailraceError `unavailable`, `storage` */
+async function snapshotOf(engines: readonly Engine[], ranges: readonly KeyRange[]): Promise<Copied> {
+  const snapshots: Snapshot[] = [];
+  const release = (): void => {
+    for (const snapshot of snapshots) snapshot.release();
+  };
+  try {
+    // One after the other: each is there in no time, and none stays behind when another one fails.
+    for (const engine of engines) snapshots.push(await engine.snapshot());
+    const [only] = snapshots;
+    if (only !== undefined && snapshots.length === 1) return { pages: () => rowPages(only, ranges), release };
+    await expectNoMoves(snapshots);
+    return { pages: () => joinedPages(snapshots, ranges), release };
+  } catch (error) {
+    release();
+    throw error;
   }
 }
 
@@ -145,18 +187,15 @@ class RunningBackup implements Backup {
 
 interface CopyOptions {
   readonly madeAt: number;
-  /** Keys from there on are left out. */
-  readonly to: Uint8Array;
   /** @throws TailraceError `storage_full` */
   readonly expectSpace: () => void;
 }
 
-/** Copies a snapshot to a file, and reads what has been written so far. */
+/** Copies snapshots to a file, and reads what has been written so far. */
 class Copy {
   readonly madeAt: number;
   readonly #file: FileHandle;
-  readonly #snapshot: Snapshot;
-  readonly #to: Uint8Array;
+  readonly #copied: Copied;
   readonly #expectSpace: () => void;
   readonly #done: Promise<void>;
   #written = 0;
@@ -165,11 +204,10 @@ class Copy {
   #failure: unknown;
   #onProgress: () => void = () => {};
 
-  constructor(file: FileHandle, snapshot: Snapshot, { madeAt, to, expectSpace }: CopyOptions) {
+  constructor(file: FileHandle, copied: Copied, { madeAt, expectSpace }: CopyOptions) {
     this.madeAt = madeAt;
-    this.#to = to;
     this.#file = file;
-    this.#snapshot = snapshot;
+    this.#copied = copied;
     this.#expectSpace = expectSpace;
     this.#done = this.#run();
   }
@@ -202,7 +240,7 @@ class Copy {
       const own = cause instanceof TailraceError;
       this.#failure = own ? cause : new TailraceError('storage', 'the copy for a backup failed', { cause });
     } finally {
-      this.#snapshot.release();
+      this.#copied.release();
       this.#ended = true;
       this.#onProgress();
     }
@@ -210,20 +248,15 @@ class Copy {
 
   async #copyRows(writer: BackupWriter): Promise<void> {
     await this.#write(writer.head({ format: FORMAT_VERSION, madeAt: this.madeAt }));
-    let from: Uint8Array = ROWS_FROM;
     let lookAt = FREE_SPACE_CHECK_BYTES;
-    while (!this.#cancelled) {
-      const page = { from, to: this.#to, limit: BACKUP_PAGE_ROWS_MAX, bytesMax: BACKUP_PAGE_BYTES };
-      const rows = await this.#snapshot.scan(page);
-      const last = rows.at(-1);
-      if (last === undefined) return this.#write(writer.end());
+    for await (const rows of this.#copied.pages()) {
+      if (this.#cancelled) throw new TailraceError('closed', 'the backup was ended');
       await this.#write(writer.rows(rows));
-      from = Buffer.concat([last.key, Buffer.of(0)]);
       if (this.#written < lookAt) continue;
       this.#expectSpace();
       lookAt = this.#written + FREE_SPACE_CHECK_BYTES;
     }
-    throw new TailraceError('closed', 'the backup was ended');
+    await this.#write(writer.end());
   }
 
   async #write(bytes: Uint8Array): Promise<void> {
