@@ -40,9 +40,10 @@ export async function printReport(report: StoreReport, what: string, options: Ma
 }
 
 export function reportText(report: StoreReport, what: string): string {
-  const { basins, streams, records, meteredBytes, faultCount, faults } = report;
+  const { partitions, basins, streams, records, meteredBytes, faultCount, faults } = report;
   const parts = [counted(basins, 'basin'), counted(streams, 'stream'), counted(records, 'record')];
-  const holds = [...parts, formatBytes(meteredBytes)].join(', ');
+  const several = partitions === undefined ? [] : [counted(partitions, 'partition')];
+  const holds = [...several, ...parts, formatBytes(meteredBytes)].join(', ');
   const lines = faults.map(({ where, what: fault }) => escapeControls(`${where}: ${fault}`));
   const more = faultCount > faults.length ? [`and ${faultCount - faults.length} more`] : [];
   return [
@@ -53,6 +54,16 @@ export function reportText(report: StoreReport, what: string): string {
 }
 
 export function reportJson(report: StoreReport) {
-  const { format, basins, streams, blocks, records, meteredBytes, faultCount, faults } = report;
-  return { format, basins, streams, blocks, records, metered_bytes: meteredBytes, fault_count: faultCount, faults };
+  const { format, partitions, basins, streams, blocks, records, meteredBytes, faultCount, faults } = report;
+  return {
+    format,
+    partitions,
+    basins,
+    streams,
+    blocks,
+    records,
+    metered_bytes: meteredBytes,
+    fault_count: faultCount,
+    faults,
+  };
 }

@@ -11,15 +11,16 @@ import { open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { resetRootToken as resetIn } from './access/tokens/root-token.ts';
 import { rootTokenStore } from './access/tokens/stores.ts';
-import { TailraceError } from './model/error.ts';
+import { assert, TailraceError } from './model/error.ts';
 import { SYSTEM_CLOCK } from './observe/system-clock.ts';
-import { expectUsable, isPathError, makeDirectory, unusable } from './storage/data-dir.ts';
+import { expectUsable, isPathError, makeDirectory, partitionDir, partitionsIn, unusable } from './storage/data-dir.ts';
 import type { Entry } from './storage/engine.ts';
 import { FAMILY } from './storage/keys.ts';
 import { openLmdbEngine, openStoreFile, PAGE_BYTES, STORE_FILE } from './storage/lmdb.ts';
 import { lockDataDir } from './storage/lock.ts';
 import { readBackup } from './storage/offline/backup-format.ts';
 import { type Compacted, compactStore } from './storage/offline/compact.ts';
+import { FAULTS_KEPT_MAX } from './storage/offline/fault-log.ts';
 import { restoreRows } from './storage/offline/restore.ts';
 import { expectKnownFormat, type StoreReport, verifyRows } from './storage/offline/verify.ts';
 import { expectOfNoCluster } from './storage/replicated/replica.ts';
@@ -30,7 +31,7 @@ export type { Fault, StoreReport } from './storage/offline/verify.ts';
 
 /** What `compact` did. */
 export interface CompactReport extends Compacted {
-  /** The store that was written; an absolute path. */
+  /** The store that was written, that of the first partition; an absolute path. */
   readonly file: string;
 }
 
@@ -47,7 +48,7 @@ const HARMLESS = new RegExp(`^(lock[.]|${STORE_FILE.replace('.', '[.]')}[.](new|
 /**
  * Reads a data directory, or a file that `backup` wrote, from end to end: all checksums, whether blocks follow each
  * other up to the tail, whether rows agree. Changes nothing. Damage is in the report; with `faultCount` 0 there is
- * none.
+ * none. In the directory of a node of a cluster with several partitions, the stores of all of them are read.
  * @throws TailraceError `data_dir_in_use`, `config` when there is nothing to verify, `format_too_new`, `corrupt` for
  *   what cannot be read at all, such as a backup that is cut off
  */
@@ -56,9 +57,13 @@ export async function verify(
   onProgress: OnProgress = () => {},
 ): Promise<StoreReport> {
   if ('file' in target) return verifyRows(rowsOfBackup(existingFile(target.file), onProgress));
-  const dir = path.resolve(target.dataDir);
-  existingStore(dir);
-  return owning(dir, () => verifyRows(rowsOfStore(existingStore(dir), onProgress)));
+  return owningStores(target.dataDir, async (dir, partitions) => {
+    const files = partitions.map((partition) => existingStore(partitionDir(dir, partition)));
+    const progress = await ProgressOfSeveral.over(files, onProgress);
+    const reports: StoreReport[] = [];
+    for (const file of files) reports.push(await verifyRows(rowsOfStore(file, progress.next())));
+    return togetherOf(reports, partitions);
+  });
 }
 
 /**
@@ -86,6 +91,7 @@ export async function restore(file: string, dataDir: string, onProgress: OnProgr
 /**
  * Returns freed space to the disk: writes a copy of the store beside it, which then replaces it in one step. With `to`,
  * the copy is a new data directory there (empty or missing) and the old one stays as it is; `root-token` is not copied.
+ * The stores of all partitions are compacted; sizes are the sums.
  * @throws TailraceError `data_dir_in_use`, `config`, `storage_full` when there is no space for a copy, `storage`,
  *   `corrupt`
  */
@@ -94,21 +100,16 @@ export async function compact(
   { to }: { readonly to?: string } = {},
   onProgress: OnProgress = () => {},
 ): Promise<CompactReport> {
-  const dir = path.resolve(dataDir);
-  existingStore(dir);
   if (to === undefined) {
-    return owning(dir, async () => {
-      const file = existingStore(dir);
-      return { ...(await compactStore(file, file, onProgress)), file };
-    });
+    return owningStores(dataDir, (dir, partitions) => compactStores(dir, dir, partitions, onProgress));
   }
   const target = path.resolve(to);
+  existingStore(path.resolve(dataDir));
   emptyDir(target);
-  return owning(dir, () =>
-    owning(target, async () => {
+  return owningStores(dataDir, (dir, partitions) =>
+    owning(target, () => {
       emptyDir(target);
-      const file = path.join(target, STORE_FILE);
-      return { ...(await compactStore(existingStore(dir), file, onProgress)), file };
+      return compactStores(dir, target, partitions, onProgress);
     }),
   );
 }
@@ -179,6 +180,95 @@ export async function saveBackup(
     await rm(partial, { force: true });
     throw isPathError(error) ? unusable('the file', target, 'written', error) : error;
   }
+}
+
+/** Compacts the store of the first partition last: a directory without it is not taken for a whole one. */
+async function compactStores(
+  dir: string,
+  target: string,
+  partitions: readonly number[],
+  onProgress: OnProgress,
+): Promise<CompactReport> {
+  const files = partitions.map((partition) => existingStore(partitionDir(dir, partition)));
+  const progress = await ProgressOfSeveral.over(files.toReversed(), onProgress);
+  let [bytesBefore, bytesAfter] = [0, 0];
+  for (const partition of partitions.toReversed()) {
+    const copy = partitionDir(target, partition);
+    makeDirectory(copy);
+    const from = existingStore(partitionDir(dir, partition));
+    const compacted = await compactStore(from, path.join(copy, STORE_FILE), progress.next());
+    bytesBefore += compacted.bytesBefore;
+    bytesAfter += compacted.bytesAfter;
+  }
+  return { bytesBefore, bytesAfter, file: path.join(target, STORE_FILE) };
+}
+
+/** What several stores are together. */
+function togetherOf(reports: readonly StoreReport[], partitions: readonly number[]): StoreReport {
+  const [first, ...others] = reports;
+  assert(first !== undefined, 'there is a store in the directory itself');
+  if (others.length === 0) return first;
+  const sum = (field: 'basins' | 'streams' | 'blocks' | 'records' | 'meteredBytes' | 'faultCount'): number =>
+    reports.reduce((total, report) => total + report[field], 0);
+  const faults = reports.flatMap((report, index) =>
+    report.faults.map(({ where, what }) => ({ where: `partition ${partitions[index]}: ${where}`, what })),
+  );
+  return {
+    ...{ format: first.format, partitions: reports.length, basins: sum('basins'), streams: sum('streams') },
+    ...{ blocks: sum('blocks'), records: sum('records'), meteredBytes: sum('meteredBytes') },
+    ...{ faultCount: sum('faultCount'), faults: faults.slice(0, FAULTS_KEPT_MAX) },
+  };
+}
+
+/** Work on one store after the other. */
+class ProgressOfSeveral {
+  readonly #sizes: readonly number[];
+  readonly #onProgress: OnProgress;
+  #before = 0;
+  #index = 0;
+
+  private constructor(sizes: readonly number[], onProgress: OnProgress) {
+    this.#sizes = sizes;
+    this.#onProgress = onProgress;
+  }
+
+  static async over(files: readonly string[], onProgress: OnProgress): Promise<ProgressOfSeveral> {
+    const sizes: number[] = [];
+    for (const file of files) {
+      const store = openStoreFile(file, { readOnly: true });
+      sizes.push(store.usage().usedBytes);
+      await store.close();
+    }
+    return new ProgressOfSeveral(sizes, onProgress);
+  }
+
+  /** That of the next store. */
+  next(): OnProgress {
+    const before = this.#before;
+    this.#before += this.#sizes[this.#index++] ?? 0;
+    const total = this.#sizes.reduce((sum, size) => sum + size, 0);
+    return (done) => this.#onProgress(before + done, total);
+  }
+}
+
+/** Acts on the stores in a data directory, while no other process may. */
+async function owningStores<T>(
+  dataDir: string,
+  act: (dir: string, partitions: readonly number[]) => Promise<T>,
+): Promise<T> {
+  const dir = path.resolve(dataDir);
+  existingStore(dir);
+  return owning(dir, () => {
+    const partitions = partitionsIn(dir).filter(
+      (partition) => partition === 0 || existsSync(path.join(partitionDir(dir, partition), STORE_FILE)),
+    );
+    const owningFrom = (at: number): Promise<T> => {
+      const partition = partitions[at];
+      if (partition === undefined) return act(dir, partitions);
+      return owning(partitionDir(dir, partition), () => owningFrom(at + 1));
+    };
+    return owningFrom(1);
+  });
 }
 
 async function owning<T>(dir: string, act: () => Promise<T>): Promise<T> {

@@ -11,7 +11,8 @@ interface CompactOptions extends MaintenanceOptions {
 
 const EXAMPLES = `
 A store uses freed space again by itself; this makes its file smaller. The server must be stopped, and the disk must have
-space for a copy. If this is interrupted, the store is either as it was or compacted.
+space for a copy. If this is interrupted, the store is either as it was or compacted. In the directory of a node of a
+cluster, the stores of all partitions are compacted.
 
 Examples:
   tailrace compact                               the store in ./data

@@ -8,7 +8,8 @@ import { withProgress } from '../print/progress.ts';
 
 const EXAMPLES = `
 It reads everything and changes nothing. The code is 0 when all is sound and 1 when it is not. The server of a data
-directory must be stopped; to check one that runs, make a backup and verify that.
+directory must be stopped; to check one that runs, make a backup and verify that. In the directory of a node of a
+cluster, the stores of all partitions are checked.
 
 Examples:
   tailrace verify                           the store in ./data

@@ -9,7 +9,9 @@ import path from 'node:path';
 import { TailraceError } from '../model/error.ts';
 
 /** What lies in the directory of a store, or in any new file system. */
-const OURS = /^(tailrace[.]mdb.*|lock[.].*|root-token.*|lost[+]found)$/;
+const OURS = /^(tailrace[.]mdb.*|lock[.].*|root-token.*|p[0-9]+|lost[+]found)$/;
+/** The stores of the partitions of a cluster but the first one, which is in the data directory itself. */
+const PARTITION = /^p([1-9][0-9]*)$/;
 const WRITABLE_BY_OTHERS = 0o022;
 const STICKY = 0o1000;
 
@@ -66,6 +68,17 @@ export function expectUsable(dir: string): void {
   } catch (cause) {
     throw unusable('the data directory', dir, 'used', cause);
   }
+}
+
+/** Where the store of a partition is; it has the form of a data directory. */
+export function partitionDir(dataDir: string, partition: number): string {
+  return partition === 0 ? dataDir : path.join(dataDir, `p${partition}`);
+}
+
+/** The partitions that have a directory, in order; the first one always has. */
+export function partitionsIn(dataDir: string): readonly number[] {
+  const others = readdirSync(dataDir).flatMap((name) => PARTITION.exec(name)?.slice(1).map(Number) ?? []);
+  return [0, ...others.sort((a, b) => a - b)];
 }
 
 /** The permission bits as `chmod` takes them. */

@@ -60,6 +60,13 @@ describe('backup and restore', () => {
     const verified = await shell('tailrace verify --data-dir "$D/restored"');
     expect(verified).toMatchObject({ code: 0, stderr: '' });
     expect(verified.stdout).toContain('1 basin, 1 stream, 100 records');
+    const node = await shell(
+      'cp -r "$D/restored" "$D/node" && cp -r "$D/restored" "$D/node/p1" && tailrace verify --data-dir "$D/node"',
+    );
+    expect(node).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('2 partitions, 2 basins, 2 streams, 200 records'),
+    });
     expect(await readdir(join(folder, 'restored'))).not.toContain('root-token');
     const second = await startServer({
       dataDir: join(folder, 'restored'),

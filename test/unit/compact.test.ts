@@ -95,6 +95,24 @@ test('compacting with --to makes a data directory elsewhere and leaves the old o
   await expect(compact(dataDir, { to })).rejects.toMatchObject({ code: 'config' });
 });
 
+test('the stores of all partitions are compacted, in place and into another directory', async () => {
+  const other = path.join(dataDir, 'p1');
+  unpackGoldenStore(4, other);
+  await leaveSpace(other);
+  const sizeOf = (at: string) => statSync(path.join(at, 'tailrace.mdb')).size;
+  const sizes = () => sizeOf(dataDir) + sizeOf(other);
+  const [before, rows, otherRows] = [sizes(), await storedRows(dataDir), await storedRows(other)];
+  const to = path.join(dir, 'elsewhere');
+  const copied = await compact(dataDir, { to });
+  expect(copied).toMatchObject({ bytesBefore: before, file: path.join(to, 'tailrace.mdb') });
+  expect(sizes()).toBe(before);
+  expect([await storedRows(to), await storedRows(path.join(to, 'p1'))]).toEqual([rows, otherRows]);
+  expect(statSync(path.join(to, 'p1')).mode & 0o777).toBe(0o700);
+  expect(await compact(dataDir)).toMatchObject({ bytesBefore: before, bytesAfter: sizes() });
+  expect(sizeOf(other)).toBe(sizeOf(path.join(to, 'p1')));
+  expect([await storedRows(dataDir), await storedRows(other)]).toEqual([rows, otherRows]);
+});
+
 test('a store that cannot be compacted is refused', async () => {
   await expect(compact(path.join(dir, 'none'))).rejects.toMatchObject({ code: 'config' });
   const lock = await lockDataDir(dataDir);
@@ -111,8 +129,8 @@ test('a store that cannot be compacted is refused', async () => {
 });
 
 /** Writes a lot of data and deletes it again. */
-async function leaveSpace(): Promise<void> {
-  const engine = await openLmdbEngine({ path: dataDir });
+async function leaveSpace(at = dataDir): Promise<void> {
+  const engine = await openLmdbEngine({ path: at });
   const keys = Array.from({ length: 60 }, (_, i) => Buffer.from([200, i]));
   await engine.commit(keys.map((key) => ({ type: 'put', key, value: Buffer.alloc(100_000, 'data') })));
   await engine.commit(keys.map((key) => ({ type: 'delete', key })));

@@ -105,6 +105,10 @@ test('a directory that is not empty is refused, and left unchanged', async () =>
   expect(readdirSync(target)).toEqual(['mine']);
   await expect(restore(file, dataDir)).rejects.toMatchObject({ code: 'config' });
   await expect(restore(file, path.join(target, 'mine'))).rejects.toMatchObject({ code: 'config' });
+  // What a node of a cluster with partitions leaves when only its first store is removed.
+  const node = path.join(dir, 'node');
+  unpackGoldenStore(1, path.join(node, 'p1'));
+  await expect(restore(file, node)).rejects.toThrow(/not empty \(it holds p1\)/);
 });
 
 test('a directory with an owner is refused, and the remains of a killed restore are no obstacle', async () => {

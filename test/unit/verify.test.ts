@@ -1,6 +1,6 @@
 /** What `verify` finds: a sound store passes, and each kind of damage is named with its place. */
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
@@ -41,6 +41,24 @@ test('a sound store passes, and its rows are counted', async () => {
   expect(report.records).toBeGreaterThan(800);
   expect(report.meteredBytes).toBeGreaterThan(1_000_000);
   expect(progress.length).toBeGreaterThan(0);
+});
+
+test('the stores of all partitions are read, and each fault says in which one it is', async () => {
+  const { basins, records } = await verify({ dataDir: dir });
+  const other = path.join(dir, 'p12');
+  unpackGoldenStore(1, path.join(dir, 'p2'));
+  unpackGoldenStore(1, other);
+  mkdirSync(path.join(dir, 'p3'));
+  const progress: (readonly [number, number | undefined])[] = [];
+  const sound = await verify({ dataDir: dir }, (done, total) => progress.push([done, total]));
+  expect(sound).toMatchObject({ partitions: 3, basins: 3 * basins, records: 3 * records, faultCount: 0 });
+  expect(progress).toEqual(progress.toSorted(([one], [next]) => one - next));
+  expect(new Set(progress.map(([, total]) => total)).size).toBe(1);
+  await tamper(other, () => [{ type: 'delete', key: settingsKey('format') }]);
+  expect(await faults()).toEqual([['partition 12: the store', 'the row with its format is missing']]);
+  const lock = await lockDataDir(other);
+  await expect(verify({ dataDir: dir })).rejects.toMatchObject({ code: 'data_dir_in_use' });
+  await lock.release();
 });
 
 test('a flipped bit in a block is found', async () => {

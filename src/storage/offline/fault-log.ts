@@ -6,7 +6,7 @@ export interface Fault {
   readonly what: string;
 }
 
-const KEPT_MAX = 100;
+export const FAULTS_KEPT_MAX = 100;
 
 export class FaultLog {
   readonly kept: Fault[] = [];
@@ -14,6 +14,6 @@ export class FaultLog {
 
   fault(where: string, what: string): void {
     this.count += 1;
-    if (this.kept.length < KEPT_MAX) this.kept.push({ where, what });
+    if (this.kept.length < FAULTS_KEPT_MAX) this.kept.push({ where, what });
   }
 }

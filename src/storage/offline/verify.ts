@@ -31,6 +31,8 @@ export type { Fault } from './fault-log.ts';
 export interface StoreReport {
   /** Version of the store's format; 0 when its row is missing. */
   readonly format: number;
+  /** How many stores it is about: those of the partitions of a cluster; missing when it is one. */
+  readonly partitions?: number;
   readonly basins: number;
   readonly streams: number;
   readonly blocks: number;
