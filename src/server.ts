@@ -13,6 +13,7 @@ import { parseConfig } from './config.ts';
 import { BufferPool } from './encoding/buffer-pool.ts';
 import { MemoryBudget } from './encoding/memory-budget.ts';
 import { endServing } from './end-serving.ts';
+import { type AccountPart, accountPart, type OtherParts } from './http/account-part.ts';
 import { UploadWatch } from './http/body/upload-watch.ts';
 import type { ListenerHandlers } from './http/connection/handlers.ts';
 import type { TlsFiles } from './http/connection/tls.ts';
@@ -46,6 +47,8 @@ export type { ServerAddress, ServerDescription, SupervisedServer, TailraceServer
 /** With the log below the servers, for tests; and with where requests come in, for listeners that outlive it. */
 export interface ComposedServer extends SupervisedServer {
   readonly log: Log;
+  /** What it says of the whole account. */
+  readonly account: AccountPart;
   readonly handlers: { readonly http: ListenerHandlers; readonly grpc: ListenerHandlers | undefined };
   /** Begins what goes on besides requests, where listeners of others hand these over. */
   start(): void;
@@ -65,6 +68,8 @@ export interface ServerSurroundings {
   readonly cluster?: ClusterView;
   /** Where those listen. */
   readonly address?: () => ServerAddress | undefined;
+  /** What is said of the whole account by the servers of the other partitions. */
+  readonly others?: OtherParts;
   /** Stores that are in its backups, too. */
   readonly otherStores?: () => Promise<readonly Engine[]>;
   /** What it has in common with the other servers of its process, each in the place of one of its own. */
@@ -119,15 +124,14 @@ async function buildServer(
   const proxies = senderReader(config.trustProxy === undefined ? undefined : new TrustedProxies(config.trustProxy));
   const basinRule = new BasinRule({ defaultBasin: config.defaultBasin, hostSuffix: config.basinHostSuffix });
   const reporting = { logger, audit, warnings, onFatal };
-  const pool = new BufferPool();
-  const budget = shared.memory ?? new MemoryBudget(config.memoryLimit);
+  const reading = readingOf(opened, shared);
+  const { pool, budget } = reading;
   const readers = new ReaderSet({ clock, pool, memory: budget });
   const socketServer = new LateSocketServer(async () => {
     const { createSocketServer } = await import('./socket/server.ts');
     const spans = own?.spans;
     return createSocketServer({ log, access, basinRule, readers, origins, proxies, spans, ...reporting });
   });
-  const strangers = shared.strangers ?? new MemoryBudget(STRANGERS_MEMORY_BYTES_MAX);
   const common = {
     ...{
       log,
@@ -143,18 +147,11 @@ async function buildServer(
       proxies,
       lentPort: lentPorts,
       cluster: around.cluster,
+      others: around.others,
       limits: config,
       tls: tlsOf(config),
     },
-    reading: {
-      budget,
-      strangers,
-      pool,
-      watch: new UploadWatch(clock),
-      workload: new Workload(clock),
-      wireBytesMax: config.wireBytesMax,
-      bodyBytesMax: config.bodyBytesMax,
-    },
+    reading,
   };
   const backups = new Backups({ engine, others: around.otherStores, file: storeFile, now: () => clock.now() });
   const grpcPort = (): number | undefined => address()?.grpc?.port;
@@ -182,6 +179,19 @@ async function buildServer(
   ];
   const server = new RunningServer(opened, rootToken, { http, grpc, readers, access, watched: seen, own, rest });
   return server;
+}
+
+/** What bodies of requests take, and what bounds that. */
+function readingOf({ config, clock }: OpenStore, shared: SharedParts) {
+  return {
+    budget: shared.memory ?? new MemoryBudget(config.memoryLimit),
+    strangers: shared.strangers ?? new MemoryBudget(STRANGERS_MEMORY_BYTES_MAX),
+    pool: new BufferPool(),
+    watch: new UploadWatch(clock),
+    workload: new Workload(clock),
+    wireBytesMax: config.wireBytesMax,
+    bodyBytesMax: config.bodyBytesMax,
+  };
 }
 
 /** Loaded only where it is asked for. */
@@ -260,6 +270,10 @@ class RunningServer implements ComposedServer {
 
   get log(): Log {
     return this.#opened.log;
+  }
+
+  get account(): AccountPart {
+    return accountPart(this.#opened);
   }
 
   get handlers(): ComposedServer['handlers'] {

@@ -10,6 +10,7 @@ import { EventLoopDelay } from '../../src/observe/event-loop-delay.ts';
 import { Metrics } from '../../src/observe/metrics.ts';
 import { Senders } from '../../src/observe/senders.ts';
 import { SYSTEM_CLOCK } from '../../src/observe/system-clock.ts';
+import type { MetricsQuery } from '../../src/s2/metrics-query.ts';
 import { type ComposedServer, createServer } from '../../src/server.ts';
 import { call } from '../support/http-call.ts';
 import { logs } from '../support/otlp-post.ts';
@@ -35,7 +36,12 @@ async function startTwo() {
     const dataDir = await mkdtemp(path.join(tmpdir(), 'tailrace-test-'));
     dirs.push(dataDir);
     const config = { dataDir, port: 0, grpcPort: 0, noAuth: true, selfTelemetry: 'self' } as const;
-    const server = await createServer(config, { logger: quiet, metrics, audit }, { shared });
+    // The first one gathers what the second one has: it is there when that is asked.
+    const others = {
+      usage: async (query: MetricsQuery<'account'>) => [(await servers[1]?.account.usage(query)) ?? []],
+    };
+    const around = servers.length === 0 ? { shared, others } : { shared };
+    const server = await createServer(config, { logger: quiet, metrics, audit }, around);
     servers.push(server);
     return { server, port: (await server.listen()).port };
   };
@@ -82,4 +88,37 @@ test('a server that ends leaves the other one what they have in common', async (
   await send(other.port, 3);
   await other.server.close();
   expect(memory.usedBytes).toBe(0);
+});
+
+test('usage of the account is that of both servers, where the one gathers that of the other', async () => {
+  const { one, other } = await startTwo();
+  for (const [{ port }, basin] of [
+    [one, 'basin-of-one'],
+    [other, 'basin-of-other'],
+  ] as const) {
+    const headers = { 'content-type': 'application/json', 's2-basin': basin };
+    const made = await call(port, {
+      method: 'PUT',
+      path: `/v1/basins/${basin}`,
+      headers,
+      body: JSON.stringify({ config: { create_stream_on_append: true } }),
+    });
+    expect(made.status).toBe(201);
+    const body = JSON.stringify({ records: [{ body: 'x' }] });
+    expect((await call(port, { method: 'POST', path: '/v1/streams/s/records', headers, body })).status).toBe(200);
+  }
+  const now = Math.floor(SYSTEM_CLOCK.now() / 1_000);
+  const range = `start=${now - 3_600}&end=${now}`;
+  const whole = JSON.parse(await get(one.port, `/v1/metrics?set=active-basins&${range}`));
+  const names = whole.values[0].label.values;
+  expect(names).toEqual(expect.arrayContaining(['basin-of-one', 'basin-of-other']));
+  expect(new Set(names).size).toBe(names.length);
+  const { values } = JSON.parse(await get(one.port, `/v1/metrics?set=account-ops&${range}`));
+  const made = values.find(({ accumulation }: { accumulation: { name: string } }) => {
+    return accumulation.name === 'create-basin';
+  });
+  const counts: readonly (readonly [number, number])[] = made.accumulation.values;
+  expect(counts.reduce((sum, [, count]) => sum + count, 0)).toBe(2);
+  const part = await get(other.port, `/v1/metrics?set=active-basins&${range}`);
+  expect(part).not.toContain('basin-of-one');
 });

@@ -9,7 +9,8 @@ import { USAGE_HOURS_SECONDS, USAGE_MINUTES_SECONDS, USAGE_POINT_BYTES_MAX } fro
 import { basinNameFault, streamNameFault } from '../../model/names.ts';
 import { GRANTED_OPERATIONS } from '../../model/operation.ts';
 import { STORAGE_CLASSES } from '../../model/stream-config.ts';
-import { INTERVAL_SECONDS, type MetricLevel, type UsageInterval } from '../../model/usage.ts';
+import { INTERVAL_SECONDS, type MetricLevel } from '../../model/usage.ts';
+import { mergeMetrics } from '../../s2/merge-metrics.ts';
 import {
   accumulationJson,
   labelJson,
@@ -20,16 +21,16 @@ import {
   parseMetricsQuery,
   storageJson,
 } from '../../s2/metrics-query.ts';
-import type { UsageSeries } from '../../usage/query.ts';
-import { APPEND_BYTES, APPEND_OPS, operationIn, READ_BYTES, READ_OPS } from '../../usage/tally.ts';
+import { APPEND_BYTES, APPEND_OPS, READ_BYTES, READ_OPS } from '../../usage/tally.ts';
 import type { Usage } from '../../usage/usage.ts';
+import { type AccountDeps, accountMetrics, operationMetrics } from '../account-part.ts';
 import { type AuthorizeDeps, authorize } from '../context.ts';
 import type { Exchange } from '../exchange.ts';
 import { reserveAnswer } from '../held-answer.ts';
 import { type ReplyDeps, reply } from '../reply.ts';
 import { nameInPath, type Route } from '../router.ts';
 
-export interface UsageRouteDeps extends AuthorizeDeps, ReplyDeps {
+export interface UsageRouteDeps extends AccountDeps, AuthorizeDeps, ReplyDeps {
   readonly log: Pick<Log, 'basin' | 'getStream'>;
   readonly usage: Usage;
   readonly clock: Pick<Clock, 'now'>;
@@ -69,7 +70,7 @@ async function account(exchange: Exchange, deps: UsageRouteDeps): Promise<void> 
   const principal = authorize(exchange, deps, { operation: 'account-metrics' });
   const query = queryOf(exchange, 'account', deps);
   const mayKnow = (name: string): boolean => principal.allows('account-metrics', name);
-  replyWith(exchange, await accountMetrics(query, mayKnow, deps), deps);
+  replyWith(exchange, await wholeAccount(query, mayKnow, deps), deps);
 }
 
 async function basin(exchange: Exchange, segment: string, deps: UsageRouteDeps): Promise<void> {
@@ -92,20 +93,17 @@ async function stream(exchange: Exchange, basinSegment: string, segment: string,
   replyWith(exchange, found === undefined ? [] : [storageJson(await deps.usage.streamStorage(found, range))], deps);
 }
 
-async function accountMetrics(
-  { set, range, interval }: MetricsQuery<'account'>,
+/** Of all partitions, without the basins that the caller may not know. */
+async function wholeAccount(
+  query: MetricsQuery<'account'>,
   mayKnow: (basin: string) => boolean,
-  { usage }: UsageRouteDeps,
+  { usage, others }: UsageRouteDeps,
 ): Promise<readonly MetricJson[]> {
-  switch (set) {
-    case 'active-basins':
-      return [labelJson(set, (await usage.activeBasins(range)).filter(mayKnow))];
-    case 'account-ops':
-      return operations(await usage.account(range, interval), interval);
-    case 'estimated-billable-usage':
-      // Nothing is billed.
-      return [accumulationJson('total', 'usd', interval)];
-  }
+  const own = accountMetrics(query, usage);
+  const [first, rest] = await Promise.all([own, others?.usage(query) ?? []]);
+  return mergeMetrics([first, ...rest]).map((metric) =>
+    'label' in metric ? labelJson(metric.label.name, metric.label.values.filter(mayKnow)) : metric,
+  );
 }
 
 async function basinMetrics(
@@ -130,18 +128,8 @@ async function basinMetrics(
     case 'read-throughput':
       return [accumulationJson('read', 'bytes', interval, series.get(READ_BYTES))];
     case 'basin-ops':
-      return operations(series, interval);
+      return operationMetrics(series, interval);
   }
-}
-
-/** One for each operation that was called. */
-function operations(series: UsageSeries, interval: UsageInterval): MetricJson[] {
-  const named = [...series].flatMap(([counter, points]) => {
-    const name = operationIn(counter);
-    return name === undefined ? [] : [{ name, points }];
-  });
-  named.sort((a, b) => (a.name < b.name ? -1 : 1));
-  return named.map(({ name, points }) => accumulationJson(name, 'operations', interval, points));
 }
 
 /** @throws TailraceError `bad_query`, `invalid`; `overloaded` when there is no memory for what it asks for */
