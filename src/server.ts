@@ -133,24 +133,8 @@ async function buildServer(
     return createSocketServer({ log, access, basinRule, readers, origins, proxies, spans, ...reporting });
   });
   const common = {
-    ...{
-      log,
-      usage,
-      metrics,
-      rates,
-      senders,
-      observer,
-      access,
-      clock,
-      ...reporting,
-      basinRule,
-      proxies,
-      lentPort: lentPorts,
-      cluster: around.cluster,
-      others: around.others,
-      limits: config,
-      tls: tlsOf(config),
-    },
+    ...{ log, usage, metrics, rates, senders, observer, access, clock, ...reporting, basinRule, proxies },
+    ...{ lentPort: lentPorts, cluster: around.cluster, others: around.others, limits: config, tls: tlsOf(config) },
     reading,
   };
   const backups = new Backups({ engine, others: around.otherStores, file: storeFile, now: () => clock.now() });
@@ -177,7 +161,17 @@ async function buildServer(
     ...(rootToken === undefined ? [] : [loadJose]),
     async () => void (await metrics.load()),
   ];
-  const server = new RunningServer(opened, rootToken, { http, grpc, readers, access, watched: seen, own, rest });
+  const account = accountPart(common);
+  const server = new RunningServer(opened, rootToken, {
+    http,
+    grpc,
+    readers,
+    access,
+    account,
+    watched: seen,
+    own,
+    rest,
+  });
   return server;
 }
 
@@ -228,6 +222,7 @@ interface Parts {
   readonly grpc: HttpServer | undefined;
   readonly readers: ReaderSet;
   readonly access: Pick<Access, 'issueRootLogin' | 'close'>;
+  readonly account: AccountPart;
   /** What metrics look up. */
   readonly watched: { close(): void };
   /** Undefined where the server's own telemetry is off. */
@@ -243,6 +238,7 @@ class RunningServer implements ComposedServer {
   readonly #readers: ReaderSet;
   readonly #access: Parts['access'];
   readonly #watched: Parts['watched'];
+  readonly account: AccountPart;
   readonly #own: Parts['own'];
   readonly #rest: Parts['rest'];
   #address: ServerAddress | undefined;
@@ -252,13 +248,14 @@ class RunningServer implements ComposedServer {
   constructor(
     opened: OpenStore,
     rootToken: RootToken | undefined,
-    { http, grpc, readers, access, watched, own, rest }: Parts,
+    { http, grpc, readers, access, account, watched, own, rest }: Parts,
   ) {
     this.#opened = opened;
     this.#rootToken = rootToken;
     this.#ports = { http, grpc };
     this.#readers = readers;
     this.#access = access;
+    this.account = account;
     this.#watched = watched;
     this.#own = own;
     this.#rest = rest;
@@ -270,10 +267,6 @@ class RunningServer implements ComposedServer {
 
   get log(): Log {
     return this.#opened.log;
-  }
-
-  get account(): AccountPart {
-    return accountPart(this.#opened);
   }
 
   get handlers(): ComposedServer['handlers'] {

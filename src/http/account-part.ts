@@ -4,6 +4,10 @@
  */
 
 import type { UsageInterval } from '../model/usage.ts';
+import type { Audit } from '../observe/audit.ts';
+import type { AuditPart } from '../observe/audit-lines.ts';
+import { type SendersPart, sendersPart } from '../observe/merge-senders.ts';
+import type { Senders } from '../observe/senders.ts';
 import { accumulationJson, labelJson, type MetricJson, type MetricsQuery } from '../s2/metrics-query.ts';
 import type { UsageSeries } from '../usage/query.ts';
 import { operationIn } from '../usage/tally.ts';
@@ -13,15 +17,24 @@ import type { Usage } from '../usage/usage.ts';
 export interface AccountPart {
   /** Of the basins and calls of its partition. */
   usage(query: MetricsQuery<'account'>): Promise<readonly MetricJson[]>;
+  /** Of its process. */
+  senders(): SendersPart;
+  /** Of its process: so many of the newest lines. */
+  audit(most: number): AuditPart;
 }
 
 export interface AccountPartDeps {
   readonly usage: Pick<Usage, 'activeBasins' | 'account'>;
+  readonly senders: Pick<Senders, 'instance' | 'since' | 'list'>;
+  readonly audit: Pick<Audit, 'instance' | 'since' | 'newest'>;
 }
 
 /** Of the servers of all other partitions. They reject when one of these does not answer: a part is not the whole. */
 export interface OtherParts {
   usage(query: MetricsQuery<'account'>): Promise<readonly (readonly MetricJson[])[]>;
+  /** The own process may be among them: its part is taken once. So it is with `audit`. */
+  senders(): Promise<readonly SendersPart[]>;
+  audit(most: number): Promise<readonly AuditPart[]>;
 }
 
 /** What the routes need of it; undefined where one server has all. */
@@ -29,8 +42,16 @@ export interface AccountDeps {
   readonly others?: OtherParts | undefined;
 }
 
-export function accountPart({ usage }: AccountPartDeps): AccountPart {
-  return { usage: (query) => accountMetrics(query, usage) };
+export function accountPart({ usage, senders, audit }: AccountPartDeps): AccountPart {
+  return {
+    usage: (query) => accountMetrics(query, usage),
+    senders: () => sendersPart(senders),
+    audit: (most) => auditPart(audit, most),
+  };
+}
+
+export function auditPart(audit: AccountPartDeps['audit'], most: number): AuditPart {
+  return { instance: audit.instance, since: audit.since, ...audit.newest(most) };
 }
 
 /** What is counted of the account; basins also those that the caller may not know. */

@@ -18,6 +18,28 @@ export interface NewestLines {
   readonly forgotten: number;
 }
 
+/** What one process keeps; as JSON it can be sent. */
+export interface AuditPart extends NewestLines {
+  /** Whose it is: a process that is asked twice counts once. */
+  readonly instance: string;
+  /** Milliseconds since the epoch. */
+  readonly since: number;
+}
+
+/** The newest lines of several processes; `since` is when the last of them began. */
+export function mergeLines(parts: readonly AuditPart[], most: number): Omit<AuditPart, 'instance'> {
+  const all = [...new Map(parts.map((part) => [part.instance, part])).values()];
+  const lines = all
+    .flatMap((part) => part.lines.map((json) => ({ json, time: timeOf(json) })))
+    .sort((a, b) => (a.time === b.time ? 0 : a.time < b.time ? 1 : -1));
+  return {
+    since: Math.max(...all.map(({ since }) => since)),
+    lines: lines.slice(0, most).map(({ json }) => json),
+    hasMore: lines.length > most || all.some(({ hasMore }) => hasMore),
+    forgotten: all.reduce((sum, { forgotten }) => sum + forgotten, 0),
+  };
+}
+
 interface KeptLine {
   readonly number: number;
   readonly json: string;
@@ -55,6 +77,12 @@ class Share {
       this.#bytes -= this.lines.shift()?.bytes ?? this.#bytes;
     }
   }
+}
+
+/** ISO 8601, which is in order as a text. */
+function timeOf(json: string): string {
+  const { time }: { readonly time?: unknown } = JSON.parse(json);
+  return typeof time === 'string' ? time : '';
 }
 
 function shown(text: string): string {

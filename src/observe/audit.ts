@@ -3,6 +3,7 @@
  * authorization. The lines are those of the ordinary log with `audit: true`; they hold names and ids, never a secret.
  */
 
+import { randomUUID } from 'node:crypto';
 import type { Clock } from '../model/clock.ts';
 import type { ErrorCode, TailraceError } from '../model/error.ts';
 import { AUDIT_REFUSALS_PER_SECOND_MAX } from '../model/limits.ts';
@@ -124,6 +125,8 @@ const SECOND_MS = 1_000;
 export class Audit {
   /** When it began: milliseconds since the epoch. */
   readonly since: number;
+  /** Tells its lines apart from those of other processes. */
+  readonly instance = randomUUID();
   readonly #logger: Logger;
   readonly #clock: Clock;
   readonly #kept = new AuditLines();

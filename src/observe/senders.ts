@@ -3,6 +3,7 @@
  * request. In memory only, and bounded: see `SENDERS_MAX`.
  */
 
+import { randomUUID } from 'node:crypto';
 import type { Clock } from '../model/clock.ts';
 import { RECEIVING_BASINS_MAX, RECENT_SENDERS_MS, SENDERS_MAX, STRANGERS_REMEMBERED_MAX } from '../model/limits.ts';
 import type { Signal } from '../model/record.ts';
@@ -23,6 +24,8 @@ export interface RecentSenders {
 export class Senders {
   /** Milliseconds since the epoch. */
   readonly since: number;
+  /** Tells them apart from those of other processes. */
+  readonly instance = randomUUID();
   readonly #clock: Pick<Clock, 'now' | 'monotonicMs'>;
   readonly #known = new SenderTable(SENDERS_MAX);
   readonly #strangers = new SenderTable(STRANGERS_REMEMBERED_MAX);

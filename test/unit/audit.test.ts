@@ -1,6 +1,7 @@
 /** The audit log by itself: how many refusals it writes, and that it counts the others. */
 
 import { beforeEach, describe, expect, test } from '@jest/globals';
+import { auditPart } from '../../src/http/account-part.ts';
 import { TailraceError } from '../../src/model/error.ts';
 import {
   AUDIT_KEPT_BYTES_MAX,
@@ -10,6 +11,7 @@ import {
   STREAM_NAME_BYTES_MAX,
 } from '../../src/model/limits.ts';
 import { Audit, type AuditSubject } from '../../src/observe/audit.ts';
+import { mergeLines } from '../../src/observe/audit-lines.ts';
 import type { LogFields } from '../../src/observe/logger.ts';
 import { ManualClock } from '../support/socket-clock.ts';
 
@@ -150,4 +152,28 @@ describe('the lines that are kept', () => {
     audit.write({ ...SUBJECT, stream: secret, tokenId: `of ${secret}` }, new TailraceError('basin_not_found', secret));
     expect(kept().lines[0]).toMatchObject({ stream: '[secret]', token_id: 'of [secret]', reason: '[secret]' });
   });
+});
+
+test('lines of several processes are one list, the newest first, and a process that is asked twice counts once', () => {
+  const quiet = { debug() {}, info() {}, warn() {}, error() {} };
+  clock.advance(1_000);
+  const other = new Audit(quiet, clock);
+  for (const [of, basin] of [
+    [audit, 'a'],
+    [other, 'b'],
+    [audit, 'c'],
+    [other, 'd'],
+  ] as const) {
+    clock.advance(1_000);
+    of.write({ ...SUBJECT, basin });
+  }
+  const merged = (most: number) => {
+    const { lines, ...rest } = mergeLines(
+      [audit, other, other].map((of) => auditPart(of, most)),
+      most,
+    );
+    return { basins: lines.map((line) => JSON.parse(line).basin), ...rest };
+  };
+  expect(merged(10)).toEqual({ basins: ['d', 'c', 'b', 'a'], hasMore: false, forgotten: 0, since: other.since });
+  expect(merged(2)).toMatchObject({ basins: ['d', 'c'], hasMore: true });
 });

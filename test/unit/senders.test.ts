@@ -11,6 +11,7 @@ import {
   STRANGERS_REMEMBERED_MAX,
 } from '../../src/model/limits.ts';
 import { type OtlpSource, unknownSource } from '../../src/model/otlp-source.ts';
+import { mergeSenders, type SendersPart, sendersPart } from '../../src/observe/merge-senders.ts';
 import { RecentLatencies } from '../../src/observe/recent-latencies.ts';
 import type { SenderNote } from '../../src/observe/sender.ts';
 import { Senders } from '../../src/observe/senders.ts';
@@ -264,4 +265,51 @@ test('senders are counted by what became of their requests lately, with and with
   const all = { ...nothing, 'taken token': 2, 'rejected token': 1, 'refused none': 1 };
   expect(counts(5_000)).toEqual(all);
   expect(counts(4_999)).toEqual({ ...all, 'taken token': 1, 'rejected token': 0, 'refused none': 0 });
+});
+
+describe('senders of several processes', () => {
+  test('are one list: what two know of the same one is added up, and a process that is asked twice counts once', () => {
+    const others = new Senders({ now: () => now, monotonicMs: () => monotonic });
+    const reasons = [{ kind: 'unroutable', reason: 'old', count: 3 }];
+    senders.note(taken({ outcome: { accepted: 2, rejected: 3, reasons, repairs: [] } }));
+    senders.note(refused());
+    now = 5_000;
+    others.note(taken({ signal: 'traces', source: source('checkout', { streams: ['a'] }) }));
+    const newReasons = [{ kind: 'unroutable', reason: 'new', count: 4 }];
+    others.note(taken({ outcome: { accepted: 10, rejected: 4, reasons: newReasons, repairs: [] } }));
+    now = 6_000;
+    others.note(taken({ address: '10.0.0.2' }));
+    const parts: readonly SendersPart[] = JSON.parse(JSON.stringify([senders, others, others].map(sendersPart)));
+    const merged = mergeSenders(parts);
+    expect(merged.since).toBe(1_000);
+    expect(merged.senders.map(({ address, token }) => [address, token])).toEqual([
+      ['10.0.0.2', 'app'],
+      ['10.0.0.1', 'app'],
+      ['10.0.0.1', undefined],
+    ]);
+    const sender = merged.senders[1];
+    expect(sender).toMatchObject({ firstSeen: 1_000, lastSeen: 5_000, streams: new Set(['a']), refused: 0 });
+    expect(sender?.signals).toEqual(
+      new Map([
+        ['logs', { requests: 2, accepted: 12, rejected: 7, lastSeen: 5_000 }],
+        ['traces', { requests: 1, accepted: 2, rejected: 0, lastSeen: 5_000 }],
+      ]),
+    );
+    expect(sender?.rejections.get('unroutable')).toEqual({ reason: 'new', signal: 'logs', count: 7, lastSeen: 5_000 });
+  });
+
+  test('are told no more of one than one process tells', () => {
+    const others = new Senders({ now: () => now, monotonicMs: () => monotonic });
+    const reasonsFrom = (from: number) => Array.from({ length: SENDER_REASONS_MAX }, (_, i) => `kind-${from + i}`);
+    for (const [known, from] of [
+      [others, 0],
+      [senders, 5],
+    ] as const) {
+      now += 1_000;
+      const reasons = reasonsFrom(from).map((kind) => ({ kind, reason: kind, count: 1 }));
+      known.note(taken({ outcome: { accepted: 1, rejected: 1, reasons, repairs: [] } }));
+    }
+    const [sender] = mergeSenders([sendersPart(senders), sendersPart(others)]).senders;
+    expect([...(sender?.rejections.keys() ?? [])].sort()).toEqual(reasonsFrom(5).sort());
+  });
 });

@@ -5,12 +5,12 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, expect, test } from '@jest/globals';
 import { MemoryBudget } from '../../src/encoding/memory-budget.ts';
+import type { OtherParts } from '../../src/http/account-part.ts';
 import { Audit } from '../../src/observe/audit.ts';
 import { EventLoopDelay } from '../../src/observe/event-loop-delay.ts';
 import { Metrics } from '../../src/observe/metrics.ts';
 import { Senders } from '../../src/observe/senders.ts';
 import { SYSTEM_CLOCK } from '../../src/observe/system-clock.ts';
-import type { MetricsQuery } from '../../src/s2/metrics-query.ts';
 import { type ComposedServer, createServer } from '../../src/server.ts';
 import { call } from '../support/http-call.ts';
 import { logs } from '../support/otlp-post.ts';
@@ -24,8 +24,13 @@ afterEach(async () => {
   for (const dir of dirs.splice(0)) await rm(dir, { recursive: true });
 });
 
+/** What each server but the first one says, as it comes from another process. */
+async function all<T>(part: (server: ComposedServer) => T | Promise<T>): Promise<readonly T[]> {
+  return JSON.parse(JSON.stringify(await Promise.all(servers.slice(1).map(part))));
+}
+
 /** Two servers on stores of their own, with all in common that they may have. */
-async function startTwo() {
+async function startTwo(isShared = true) {
   const quiet = { debug() {}, info() {}, warn() {}, error() {} };
   const metrics = new Metrics();
   const audit = new Audit(quiet, SYSTEM_CLOCK);
@@ -37,11 +42,14 @@ async function startTwo() {
     dirs.push(dataDir);
     const config = { dataDir, port: 0, grpcPort: 0, noAuth: true, selfTelemetry: 'self' } as const;
     // The first one gathers what the second one has: it is there when that is asked.
-    const others = {
-      usage: async (query: MetricsQuery<'account'>) => [(await servers[1]?.account.usage(query)) ?? []],
+    const others: OtherParts = {
+      usage: async (query) => await all(({ account }) => account.usage(query)),
+      senders: () => all(({ account }) => account.senders()),
+      audit: (most) => all(({ account }) => account.audit(most)),
     };
-    const around = servers.length === 0 ? { shared, others } : { shared };
-    const server = await createServer(config, { logger: quiet, metrics, audit }, around);
+    const common = isShared ? { shared } : {};
+    const around = servers.length === 0 ? { ...common, others } : common;
+    const server = await createServer(config, { logger: quiet, ...(isShared ? { metrics, audit } : {}) }, around);
     servers.push(server);
     return { server, port: (await server.listen()).port };
   };
@@ -121,4 +129,25 @@ test('usage of the account is that of both servers, where the one gathers that o
   expect(counts.reduce((sum, [, count]) => sum + count, 0)).toBe(2);
   const part = await get(other.port, `/v1/metrics?set=active-basins&${range}`);
   expect(part).not.toContain('basin-of-one');
+});
+
+test('senders and audit lines of another process are gathered, those of the own one are there once', async () => {
+  for (const isShared of [true, false]) {
+    const { one, other } = await startTwo(isShared);
+    await send(one.port, 2);
+    await send(other.port, 3);
+    const { senders } = JSON.parse(await get(one.port, '/v1/senders'));
+    expect(senders).toMatchObject([{ accepted: 5, signals: { logs: { requests: 2, accepted: 5 } } }]);
+    const make = (port: number, basin: string) => {
+      const headers = { 'content-type': 'application/json' };
+      return call(port, { method: 'POST', path: '/v1/basins', headers, body: JSON.stringify({ basin }) });
+    };
+    expect((await make(one.port, 'basin-first')).status).toBe(201);
+    expect((await make(other.port, 'basin-second')).status).toBe(201);
+    const { lines } = JSON.parse(await get(one.port, '/v1/audit?limit=2'));
+    expect(lines.map(({ basin }: { basin: string }) => basin).sort()).toEqual(['basin-first', 'basin-second']);
+    const newest = JSON.parse(await get(one.port, '/v1/audit?limit=1'));
+    expect(newest).toMatchObject({ lines: [{ action: 'create-basin' }], has_more: true, forgotten: 0 });
+    for (const server of servers.splice(0)) await server.close();
+  }
 });

@@ -5,7 +5,8 @@
 
 import type { QueryNames } from '../../encoding/known-names.ts';
 import type { Clock } from '../../model/clock.ts';
-import type { Audit } from '../../observe/audit.ts';
+import { mergeLines } from '../../observe/audit-lines.ts';
+import { type AccountDeps, type AccountPartDeps, auditPart } from '../account-part.ts';
 import { authorizeUncounted, type IdentifyDeps } from '../context.ts';
 import type { Exchange } from '../exchange.ts';
 import { type ReplyDeps, reply } from '../reply.ts';
@@ -14,8 +15,8 @@ import { pageOf, turnForPage } from '../s2/page-query.ts';
 
 const PARAMETERS: QueryNames = { once: ['limit'] };
 
-export interface AuditRouteDeps extends IdentifyDeps, ReplyDeps {
-  readonly audit: Pick<Audit, 'since' | 'newest'>;
+export interface AuditRouteDeps extends AccountDeps, IdentifyDeps, ReplyDeps {
+  readonly audit: AccountPartDeps['audit'];
   readonly clock: Pick<Clock, 'now'>;
 }
 
@@ -35,11 +36,13 @@ export function auditRoutes(deps: AuditRouteDeps): readonly Route[] {
 
 async function list(exchange: Exchange, deps: AuditRouteDeps): Promise<void> {
   authorizeUncounted(exchange, deps, { operation: 'maintain' });
-  const { audit, clock, replyContext } = deps;
+  const { audit, others, clock, replyContext } = deps;
   const page = pageOf(exchange.query, 'basin');
   await turnForPage(exchange, page, deps);
-  const { lines, hasMore, forgotten } = audit.newest(page.limit);
-  const [since, now] = [audit.since, clock.now()].map((ms) => new Date(ms).toISOString());
+  const own = auditPart(audit, page.limit);
+  const all = others === undefined ? own : mergeLines([own, ...(await others.audit(page.limit))], page.limit);
+  const { lines, hasMore, forgotten } = all;
+  const [since, now] = [all.since, clock.now()].map((ms) => new Date(ms).toISOString());
   const body = `{"since":"${since}","now":"${now}","lines":[${lines.join(',')}],"has_more":${hasMore},"forgotten":${forgotten}}`;
   reply(exchange, { status: 200, contentType: 'application/json', body }, replyContext);
 }

@@ -7,8 +7,9 @@ import type { Clock } from '../../model/clock.ts';
 import { LISTED_SENDERS_BYTES_MAX, SENDER_NAMES_MAX, YIELD_BYTES } from '../../model/limits.ts';
 import { basinNameFault } from '../../model/names.ts';
 import { matches } from '../../model/scope.ts';
+import { mergeSenders, sendersPart } from '../../observe/merge-senders.ts';
 import type { Sender } from '../../observe/sender.ts';
-import type { Senders } from '../../observe/senders.ts';
+import type { AccountDeps, AccountPartDeps } from '../account-part.ts';
 import { authorizeUncounted, type IdentifyDeps } from '../context.ts';
 import type { Exchange } from '../exchange.ts';
 import { type ReplyDeps, reply } from '../reply.ts';
@@ -19,9 +20,9 @@ import { OTLP_STATUS } from '../status.ts';
 /** Those that sent last come first, so a page is only so long. */
 const SENDERS_PAGE: QueryNames = { once: ['limit'] };
 
-export interface SendersDeps extends IdentifyDeps, ReplyDeps {
+export interface SendersDeps extends AccountDeps, IdentifyDeps, ReplyDeps {
   readonly clock: Pick<Clock, 'now'>;
-  readonly senders: Pick<Senders, 'list' | 'since'>;
+  readonly senders: AccountPartDeps['senders'];
 }
 
 /** Those who look every second are not counted as use of the account. */
@@ -58,15 +59,23 @@ async function list(
   exchange: Exchange,
   principal: Principal,
   isAskedFor: (basin: string | undefined) => boolean,
-  { senders, clock, replyContext }: SendersDeps,
+  deps: SendersDeps,
 ): Promise<void> {
+  const { clock, replyContext } = deps;
   const page = pageOf(exchange.query, 'basin');
   await turnForPage(exchange, page, { replyContext });
-  const all = senders.list().filter((sender) => isAskedFor(sender.basin) && maySee(principal, sender));
+  const known = await knownSenders(deps);
+  const all = known.senders.filter((sender) => isAskedFor(sender.basin) && maySee(principal, sender));
   const rows = await inTurns(firstRows(all.slice(0, page.limit), principal));
-  const [since, now] = [timeText(senders.since), timeText(clock.now())];
+  const [since, now] = [timeText(known.since), timeText(clock.now())];
   const body = `{"since":"${since}","now":"${now}","senders":[${rows.join(',')}],"has_more":${all.length > rows.length}}`;
   reply(exchange, { status: 200, contentType: 'application/json', body }, replyContext);
+}
+
+/** Those of this process, and of the others that serve a part of the account. */
+async function knownSenders({ senders, others }: SendersDeps): Promise<ReturnType<typeof mergeSenders>> {
+  if (others === undefined) return { since: senders.since, senders: senders.list() };
+  return mergeSenders([sendersPart(senders), ...(await others.senders())]);
 }
 
 /** Who is not known sends to no basin: that is for those who may see every basin. */
