@@ -190,6 +190,75 @@ describe('what is written', () => {
   });
 });
 
+describe('a token that is used on another node', () => {
+  /** A table that follows, and tells the one that leads of uses while it can. */
+  async function setUpFollower() {
+    const leader = await setUp();
+    const { engine, clock, tokens: led } = leader;
+    const told: number[] = [];
+    let isConnected = true;
+    const putUses = async (usedAt: ReadonlyMap<number, number>): Promise<void> => {
+      if (!isConnected) throw new Error('no node leads');
+      told.push(...usedAt.keys());
+      led.noteUses(usedAt);
+    };
+    const { secret, token } = await led.issue(ROOT, requestOf('one'));
+    const follower = await TokenTable.load({ ...tokenStore(engine, async () => {}), putUses }, clock, () => {});
+    const connect = (is: boolean): void => {
+      isConnected = is;
+    };
+    return { ...leader, follower, told, connect, hash: hashToken(secret), token };
+  }
+
+  test('was used then, as the node that leads knows within a minute, and its store within another one', async () => {
+    const { engine, clock, follower, told, hash, token, use } = await setUpFollower();
+    follower.find(hash);
+    const usedAt = clock.now();
+    expect(use('one')).toBeNull();
+    clock.advance(MINUTE);
+    await turn();
+    expect([told, use('one')]).toEqual([[token.number], usedAt]);
+    clock.advance(MINUTE);
+    await turn();
+    expect((await setUp(engine)).use('one')).toBe(usedAt);
+    // What was told is not told again.
+    clock.advance(10 * MINUTE);
+    await turn();
+    expect(told).toHaveLength(1);
+  });
+
+  test('is told later when no node leads, also of a token that was made meanwhile, and at the end', async () => {
+    const { clock, tokens, follower, told, connect, hash, token, use } = await setUpFollower();
+    connect(false);
+    follower.find(hash);
+    clock.advance(MINUTE);
+    await turn();
+    expect(told).toEqual([]);
+    const made = await tokens.issue(ROOT, requestOf('new'));
+    follower.follow(hashToken(made.secret), made.token);
+    follower.find(hashToken(made.secret));
+    connect(true);
+    await follower.close();
+    expect(told).toEqual([token.number, made.token.number]);
+    expect(use('new')).toBe(clock.now());
+  });
+
+  test('keeps what is newer, is used at no later time than now, and says nothing of a token that has ended', async () => {
+    const { clock, tokens, token, rows, use } = await setUpFollower();
+    tokens.used(token);
+    const usedAt = clock.now();
+    tokens.noteUses(new Map([[token.number, usedAt - 500]]));
+    expect(use('one')).toBe(usedAt);
+    clock.advance(100);
+    tokens.noteUses(new Map([[token.number, clock.now() + 5_000]]));
+    expect(use('one')).toBe(clock.now());
+    await tokens.revoke('one');
+    tokens.noteUses(new Map([[token.number, clock.now() + 1]]));
+    await tokens.close();
+    expect(await rows()).toEqual([]);
+  });
+});
+
 test('what is written at once is bounded, and the rest follows a minute later', async () => {
   const clock = new TestClock();
   const written: number[] = [];

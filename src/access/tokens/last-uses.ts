@@ -61,6 +61,15 @@ export class LastUses {
     this.#arm();
   }
 
+  /** It was used elsewhere, then. */
+  note(number: number, at: number): void {
+    const then = Math.min(at, this.#deps.clock.now());
+    if (then <= (this.#usedAt.get(number) ?? UNUSED)) return;
+    this.#usedAt.set(number, then);
+    this.#unwritten.add(number);
+    this.#arm();
+  }
+
   /** Something stays open by the token. Call what it returns when that has ended. */
   opened(number: number): () => void {
     this.#open.set(number, (this.#open.get(number) ?? 0) + 1);

@@ -20,7 +20,10 @@ export interface TokenStore {
   load(): Promise<StoredTokens>;
   /** Durable when it resolves, with a row of uses for a new token. `before` is what it replaces. */
   put(hash: string, token: Token, nextNumber: number, before?: HashedTokenRow): Promise<void>;
-  /** When tokens were last used, by their numbers. Durable when it resolves. */
+  /**
+   * When tokens were last used, by their numbers. Durable when it resolves; a node that does not lead tells the one that
+   * does, which calls `noteUses`.
+   */
   putUses(usedAt: ReadonlyMap<number, number>): Promise<void>;
   remove(hash: string, token: Token): Promise<void>;
 }
@@ -128,6 +131,14 @@ export class TokenTable {
   /** A token is used by what was derived from it, such as a ticket; one of an outside issuer is not kept. */
   used({ id, number }: Token): void {
     if (this.#byId.get(id)?.token.number === number) this.#uses.used(number);
+  }
+
+  /** When tokens were last used on another node, by their numbers; what is newer here stays. */
+  noteUses(usedAt: ReadonlyMap<number, number>): void {
+    for (const { token } of this.#byId.values()) {
+      const at = usedAt.get(token.number);
+      if (at !== undefined) this.#uses.note(token.number, at);
+    }
   }
 
   /** Something stays open by the token, and uses it. Call what it returns when that has ended. */
