@@ -189,14 +189,16 @@ async function compactStores(
   partitions: readonly number[],
   onProgress: OnProgress,
 ): Promise<CompactReport> {
-  const files = partitions.map((partition) => existingStore(partitionDir(dir, partition)));
-  const progress = await ProgressOfSeveral.over(files.toReversed(), onProgress);
+  const copies = partitions.toReversed().map((partition) => ({
+    from: existingStore(partitionDir(dir, partition)),
+    to: partitionDir(target, partition),
+  }));
+  const files = copies.map(({ from }) => from);
+  const progress = await ProgressOfSeveral.over(files, onProgress);
   let [bytesBefore, bytesAfter] = [0, 0];
-  for (const partition of partitions.toReversed()) {
-    const copy = partitionDir(target, partition);
-    makeDirectory(copy);
-    const from = existingStore(partitionDir(dir, partition));
-    const compacted = await compactStore(from, path.join(copy, STORE_FILE), progress.next());
+  for (const { from, to } of copies) {
+    makeDirectory(to);
+    const compacted = await compactStore(from, path.join(to, STORE_FILE), progress.next());
     bytesBefore += compacted.bytesBefore;
     bytesAfter += compacted.bytesAfter;
   }

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { Log } from '../../src/log/log.ts';
 import { restore, saveBackup, verify } from '../../src/maintenance.ts';
 import type { Engine } from '../../src/storage/engine.ts';
-import { FAMILY, pendingKey, settingsKey, usageKey } from '../../src/storage/keys.ts';
+import { blockKey, FAMILY, pendingKey, settingsKey, usageKey } from '../../src/storage/keys.ts';
 import { openLmdbEngine } from '../../src/storage/lmdb.ts';
 import { openMemoryEngine } from '../../src/storage/memory.ts';
 import { Backups } from '../../src/storage/offline/backup.ts';
@@ -173,6 +173,16 @@ test('a backup is refused while a basin is in two of the stores, or its rows lea
   await backUp(first, second);
   await expect(backUp(first, first)).rejects.toMatchObject(refusal);
   expect(readdirSync(dir)).toEqual(['saved.backup']);
+});
+
+test('a backup fails where two stores have a block of the same number, so that none of them is lost unseen', async () => {
+  const contents: Contents = new Map();
+  const first = await storeOf(0, ['basin-one'], contents);
+  const second = await storeOf(1, ['basin-two'], contents);
+  await backUp(first, second);
+  const block = { type: 'put', key: blockKey(PARTITION + 1, 0), value: Buffer.of(1) } as const;
+  await first.commit([block]);
+  await expect(backUp(first, second)).rejects.toMatchObject({ code: 'corrupt' });
 });
 
 test('a backup of one store holds its rows as they are', async () => {

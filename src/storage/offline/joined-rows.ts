@@ -183,7 +183,9 @@ function joined(cursors: readonly StoreCursor[], stores: number): Entry {
     return { key, value: encodeShutdown(rows.length === stores && rows.every(({ value }) => decodeShutdown(value))) };
   }
   if (isIn(key, usageRange('minutes')) || isIn(key, usageRange('hours'))) return { key, value: countsOf(rows) };
-  return first;
+  if (key[0] === FAMILY.usage) return first;
+  const hex = Buffer.from(key).toString('hex');
+  throw new TailraceError('corrupt', `two partitions have a row with the key ${hex}: no backup can hold both`);
 }
 
 function isCounters(key: Uint8Array): boolean {
