@@ -1,6 +1,7 @@
 /** What a node says of its whole cluster, with what is wrong and how to fix it. */
 
-import type { ClusterMember, ClusterState, ClusterView } from '../model/cluster-state.ts';
+import { type ClusterMember, type ClusterState, type ClusterView, leaderlessProblem } from '../model/cluster-state.ts';
+import { TailraceError } from '../model/error.ts';
 import { CLUSTER_LAG_NOTED } from '../model/limits.ts';
 import type { NodeInfo } from './node-info.ts';
 import type { Replication } from './replication.ts';
@@ -28,9 +29,18 @@ export function describeCluster({ name, leader, nodes, own }: SeenCluster): Clus
       ...(said.length === 1 ? [ALONE] : []),
       ...(isLast && role === 'leading' && isDraining ? [DRAINED] : []),
     ];
-    return { url, role, version, sequence, durableSequence, lag, isDraining, damages, problems };
+    const inPartition = { partition: 0, role, sequence, durableSequence, lag, isDamaged: now.isDamaged === true };
+    const partitions = [inPartition];
+    return { url, role, version, sequence, durableSequence, lag, isDraining, damages, problems, partitions };
   });
-  return { name, leader, nodes: members };
+  const problems = leader === undefined ? [leaderlessProblem(0)] : [];
+  return {
+    name,
+    leader,
+    nodes: members,
+    partitions: [{ partition: 0, leader, basins: undefined, problems }],
+    moves: [],
+  };
 }
 
 const ALONE = 'It is the only node: while it is away, nothing answers. Start another one with the same --cluster-name.';
@@ -51,5 +61,9 @@ export function clusterViewOf(replication: () => Replication, name: string): Clu
     },
     problems: () => replication().describe().problems,
     drain: (url, on) => replication().drain(url, on),
+    partitionOf: () => 0,
+    move: async () => {
+      throw new TailraceError('invalid', 'this cluster has one partition: there is no other one to move a basin to');
+    },
   };
 }
