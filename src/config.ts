@@ -8,11 +8,18 @@ import { isLoopback } from './access/loopback.ts';
 import { ANY_ORIGIN } from './access/origins.ts';
 import { TailraceError } from './model/error.ts';
 import { EXCHANGE_TTL_MS, MEMORY_LIMIT_BYTES, OTLP_LIMITS, SHUTDOWN_TIMEOUT_MS } from './model/limits.ts';
-import { basinNameFault } from './model/names.ts';
 import { LOG_FORMATS, LOG_LEVELS } from './observe/logger.ts';
-import { clusterName, clusterReplicas, monitorUrls, natsServers, nodeUrl } from './settings/cluster-kinds.ts';
+import {
+  clusterName,
+  clusterPartitions,
+  clusterReplicas,
+  monitorUrls,
+  natsServers,
+  nodeUrl,
+} from './settings/cluster-kinds.ts';
 import {
   ANY_PORT,
+  basinName,
   byteSize,
   domain,
   duration,
@@ -121,7 +128,7 @@ const fields = {
     value: 'duration',
     description: 'how long a short-lived token of the exchange lives, from 1m to 60m',
   }),
-  defaultBasin: field(z.string().check(basinName), 'telemetry', {
+  defaultBasin: field(basinName(), 'telemetry', {
     flag: 'default-basin',
     env: 'TAILRACE_DEFAULT_BASIN',
     value: 'name',
@@ -188,6 +195,12 @@ const fields = {
     env: 'TAILRACE_CLUSTER_REPLICAS',
     value: 'number',
     description: 'copies of the log that JetStream keeps: 3 or 5; 1 survives the loss of no server',
+  }),
+  clusterPartitions: field(clusterPartitions(), 1, {
+    flag: 'cluster-partitions',
+    env: 'TAILRACE_CLUSTER_PARTITIONS',
+    value: 'number',
+    description: 'parts over which basins are spread, the same on all nodes; it may be raised later, never lowered',
   }),
   clusterCredentials: field(z.string().min(1).optional(), undefined, {
     flag: 'cluster-credentials',
@@ -332,11 +345,6 @@ function field<T extends z.ZodType>(type: T, standard: unknown, meta: Meta) {
   return type
     .default(standard as z.core.util.NoUndefined<z.output<T>>)
     .meta(meta as unknown as Record<string, unknown>);
-}
-
-function basinName(context: z.core.ParsePayload<string>): void {
-  const fault = basinNameFault(context.value);
-  if (fault !== undefined) context.issues.push({ code: 'custom', message: fault, input: context.value });
 }
 
 function contradictions(context: z.core.ParsePayload): void {

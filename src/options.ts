@@ -49,6 +49,8 @@ export interface ServerOptions {
   readonly nodeGrpcUrl?: string | undefined;
   /** Copies of the log that JetStream keeps; the default is 3. */
   readonly clusterReplicas?: number | string | undefined;
+  /** Parts over which the basins of the cluster are spread, the same on all nodes; it may be raised later, never lowered. */
+  readonly clusterPartitions?: number | string | undefined;
   /** Credentials file of NATS. */
   readonly clusterCredentials?: string | undefined;
   /** PEM file with the certificates by which those of NATS and of the other nodes are judged. */

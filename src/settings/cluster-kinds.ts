@@ -1,6 +1,7 @@
 /** The kinds of values that the settings of a cluster have: see `value-kinds.ts`. */
 
 import { z } from 'zod';
+import { CLUSTER_PARTITIONS_MAX } from '../model/limits.ts';
 import { textList, wholeNumber } from './value-kinds.ts';
 
 const NATS_PORT = '4222';
@@ -42,6 +43,10 @@ export function clusterReplicas() {
     context.addIssue({ code: 'custom', message: 'must be 3 or 5, or 1 for a trial' });
     return z.NEVER;
   });
+}
+
+export function clusterPartitions() {
+  return wholeNumber(1, CLUSTER_PARTITIONS_MAX);
 }
 
 /** A refusal does not show the value: it may hold a password. */

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { normalOrigin, originWithin } from '../access/origins.ts';
 import { networkFault, type TrustedProxySetting } from '../access/trusted-proxies.ts';
 import { BASIN_NAME_BYTES_MAX, PROXY_HOPS_MAX, PROXY_NETWORKS_MAX } from '../model/limits.ts';
+import { basinNameFault } from '../model/names.ts';
 
 /** In place of the number of the gRPC port, whose 0 turns it off. */
 export const ANY_PORT = 'auto';
@@ -15,6 +16,13 @@ export function wholeNumber(min: number, max: number) {
 export function grpcPort() {
   const fault = `must be a whole number from 0 to 65535, or ${ANY_PORT}`;
   return z.union([z.literal(ANY_PORT), wholeNumber(0, 65_535)], fault);
+}
+
+export function basinName() {
+  return z.string().check((context) => {
+    const fault = basinNameFault(context.value);
+    if (fault !== undefined) context.issues.push({ code: 'custom', message: fault, input: context.value });
+  });
 }
 
 const BYTE_UNITS = new Map([

@@ -42,6 +42,7 @@ describe('settings', () => {
       allowNetworkFs: false,
       clusterName: 'tailrace',
       clusterReplicas: 3,
+      clusterPartitions: 1,
       clusterUnsafeSync: false,
     });
   });
@@ -157,6 +158,9 @@ test.each([
   [{ ...NODE, clusterName: 'a'.repeat(33) }, '--cluster-name'],
   [{ ...NODE, clusterReplicas: 2 }, '--cluster-replicas'],
   [{ ...NODE, clusterReplicas: 4 }, '--cluster-replicas'],
+  [{ ...NODE, clusterPartitions: 0 }, '--cluster-partitions'],
+  [{ ...NODE, clusterPartitions: 17 }, '--cluster-partitions'],
+  [{ ...NODE, clusterPartitions: 1.5 }, '--cluster-partitions'],
   [{ ...NODE, clusterMonitor: 'a:8222' }, '--cluster-monitor'],
 ])('a setting of a cluster that is wrong is refused by its name, and shows no password: %j', (options, name) => {
   const refused = () => parseConfig(options);
@@ -165,11 +169,16 @@ test.each([
 });
 
 test('settings of a cluster are read from flags and variables, with ports where they have none', () => {
-  const env = { TAILRACE_CLUSTER: 'nats://a, tls://b:4333', TAILRACE_NODE_URL: 'http://10.0.0.7:4318/' };
+  const env = {
+    TAILRACE_CLUSTER: 'nats://a, tls://b:4333',
+    TAILRACE_NODE_URL: 'http://10.0.0.7:4318/',
+    TAILRACE_CLUSTER_PARTITIONS: '16',
+  };
   expect(resolveConfig({ clusterReplicas: '5', clusterName: `a${'-'.repeat(30)}a` }, env)).toMatchObject({
     cluster: ['nats://a:4222', 'tls://b:4333'],
     nodeUrl: 'http://10.0.0.7:4318',
     clusterReplicas: 5,
+    clusterPartitions: 16,
   });
 });
 
