@@ -25,6 +25,7 @@ type OwnAction =
   | 'end-session'
   | 'confirm-clock'
   | 'drain-node'
+  | 'move-basin'
   | 'apply-init-file'
   | 'make-root-token'
   | 'reset-root-token'
@@ -80,6 +81,7 @@ const AUDIT_ACTIONS = {
   backup: 'always',
   'confirm-clock': 'always',
   'drain-node': 'always',
+  'move-basin': 'always',
   'apply-init-file': 'always',
   'make-root-token': 'always',
   'reset-root-token': 'always',

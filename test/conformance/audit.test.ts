@@ -16,7 +16,7 @@ import { createServer, type TailraceServer } from '../../src/server.ts';
 import { TokenBook } from '../support/access-callers.ts';
 import { type AccessRequest, formsOf, openProtocols, type Protocols } from '../support/access-forms.ts';
 import { ACCESS_ROWS, type AccessRow, type Names, otlpBody } from '../support/access-rows.ts';
-import { twoNodes } from '../support/cluster-view.ts';
+import { ClusterInMemory } from '../support/cluster-view.ts';
 import { HeldDeletions } from '../support/held-deletions.ts';
 import { call } from '../support/http-call.ts';
 import { RecordsClient } from '../support/records-calls.ts';
@@ -51,17 +51,17 @@ const LINES: Readonly<Record<string, Expected | 'only refusals'>> = {
   ...onlyRefusals('/', '/assets/{file}', '/health', '/ping', '/readyz', '/metrics'),
   ...onlyRefusals('/openapi.json', '/asyncapi.json', '/llms.txt', '/llms-full.txt'),
   ...onlyRefusals('/v1/audit', '/v1/cluster', '/v1/whoami', '/v1/senders', '/v1/metrics'),
+  ...onlyRefusals('/v1/locations', '/v1/locations/default'),
   'GET /v1/backup': { action: 'backup' },
   'POST /v1/clock/confirm': { action: 'confirm-clock' },
   'POST /v1/cluster/drain': { action: 'drain-node', fails: () => ({ node: 1 }) },
+  'POST /v1/cluster/move': { action: 'move-basin', fails: () => ({ basin: BASIN, partition: -1 }) },
   'GET /v1/basins': 'only refusals',
   'POST /v1/basins': { action: 'create-basin', fails: 'again' },
   'GET /v1/basins/{basin}': 'only refusals',
   'PUT /v1/basins/{basin}': { action: 'ensure-basin', fails: () => ({ config: 'none' }) },
   'PATCH /v1/basins/{basin}': { action: 'reconfigure-basin', needs: ['basin'], fails: 'missing' },
   'DELETE /v1/basins/{basin}': { action: 'delete-basin', needs: ['basin'], fails: 'missing' },
-  'GET /v1/locations': 'only refusals',
-  'GET /v1/locations/default': 'only refusals',
   'PUT /v1/locations/default': { action: 'set-default-location', fails: () => 'elsewhere' },
   'GET /v1/streams': 'only refusals',
   'POST /v1/streams': { action: 'create-stream', needs: ['basin'], fails: 'again' },
@@ -124,7 +124,8 @@ beforeAll(async () => {
   // Only a limited number of refusals is written per second: each row has a second of its own.
   const clock = { ...SYSTEM_CLOCK, monotonicMs: () => SYSTEM_CLOCK.monotonicMs() + skippedMs };
   const wrapEngine = new HeldDeletions().wrap;
-  server = await createServer({ port: 0, dataDir, rootToken }, { logger, clock, wrapEngine }, { cluster: twoNodes() });
+  const shown = { cluster: new ClusterInMemory(2) };
+  server = await createServer({ port: 0, dataDir, rootToken }, { logger, clock, wrapEngine }, shown);
   const address = await server.listen();
   port = address.port;
   protocols = await openProtocols(port, address.grpc?.url);

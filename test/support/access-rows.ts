@@ -62,6 +62,7 @@ export const ACCESS_ROWS: Readonly<Record<string, AccessRow>> = {
   'POST /v1/clock/confirm': { needs: 'root', about: [] },
   'GET /v1/cluster': { needs: ['account-metrics'], about: [] },
   'POST /v1/cluster/drain': { needs: 'root', about: [], body: () => ({ node: 'http://node', drain: true }) },
+  'POST /v1/cluster/move': { needs: 'root', about: BASIN, body: ({ basin }) => ({ basin, partition: 1 }) },
   'GET /v1/whoami': { needs: 'any token', about: [] },
   'GET /v1/basins': { needs: ['list-basins'], about: [] },
   'POST /v1/basins': { needs: ['create-basin'], about: BASIN, body: ({ basin }) => ({ basin }) },

@@ -6,7 +6,7 @@ import type { NodeInfo } from '../../src/cluster/node-info.ts';
 import { CLUSTER_LAG_NOTED } from '../../src/model/limits.ts';
 import { ClusterMetrics } from '../../src/observe/cluster-metrics.ts';
 import { Metrics } from '../../src/observe/metrics.ts';
-import { CLUSTER_FOLLOWER, CLUSTER_LEADER, twoNodes } from '../support/cluster-view.ts';
+import { CLUSTER_FOLLOWER, CLUSTER_LEADER, ClusterInMemory } from '../support/cluster-view.ts';
 import { parsePrometheus, sumOf } from '../support/prometheus.ts';
 
 const node = (url: string, role: NodeInfo['role'], sequence: number, problems: readonly string[] = []): NodeInfo => ({
@@ -41,8 +41,8 @@ test('a node alone says that none would take over, also before it has read the l
 });
 
 test('Prometheus is told who leads, how far each node is behind, and what publishing takes', async () => {
-  const { state } = twoNodes();
-  const counted = new ClusterMetrics({ state, leaderChanges: () => 2, passedOver: () => 5 });
+  const cluster = new ClusterInMemory(1);
+  const counted = new ClusterMetrics({ state: () => cluster.state(), leaderChanges: () => 2, passedOver: () => 5 });
   const metrics = new Metrics();
   metrics.add(counted.all);
   counted.published(20);

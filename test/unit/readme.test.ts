@@ -19,7 +19,7 @@ import { Metrics } from '../../src/observe/metrics.ts';
 import { SelfCounts } from '../../src/observe/self/self-telemetry.ts';
 import { SUBPROTOCOLS } from '../../src/readers/encoders.ts';
 import { CLOSE_CODES, CLOSE_DONE, CLOSE_NOT_ALLOWED } from '../../src/socket/close-codes.ts';
-import { twoNodes } from '../support/cluster-view.ts';
+import { ClusterInMemory } from '../support/cluster-view.ts';
 import { IDLE_SOURCES } from '../support/idle-sources.ts';
 
 describe('src/settings/README.md', () => {
@@ -52,8 +52,8 @@ test('src/observe/README.md names every metric', async () => {
   const metrics = new Metrics();
   metrics.watch(IDLE_SOURCES);
   metrics.add(new SelfCounts().metrics());
-  const { state } = twoNodes();
-  metrics.add(new ClusterMetrics({ state, leaderChanges: () => 0, passedOver: () => 0 }).all);
+  const cluster = new ClusterInMemory(1);
+  metrics.add(new ClusterMetrics({ state: () => cluster.state(), leaderChanges: () => 0, passedOver: () => 0 }).all);
   const names = [...(await metrics.text(() => true)).matchAll(/^# TYPE ((?:s2|tailrace)_\w+) /gm)].map(
     (line) => line[1],
   );

@@ -64,6 +64,7 @@ export type CallName =
   | 'backup'
   | 'get-cluster'
   | 'drain-node'
+  | 'move-basin'
   // the page, and descriptions
   | 'page'
   | 'page-file'

@@ -16,6 +16,7 @@ import { ACCESS_CALLS } from './access-calls.ts';
 import { BASIN_CALLS, STREAM_CALLS } from './basin-calls.ts';
 import { type Answer, type BodyContent, type CallDescription, type Parameter, TAGS } from './call-description.ts';
 import type { CallName } from './call-name.ts';
+import { CLUSTER_CALLS } from './cluster-calls.ts';
 import { ANSWER_HEADERS, type AnswerHeader, HEADERS, PATH, QUERY } from './parameters.ts';
 import { OTLP_CALLS, RECORD_CALLS } from './record-calls.ts';
 import { PAGE_CALLS, SERVER_CALLS, USAGE_CALLS } from './server-calls.ts';
@@ -28,6 +29,7 @@ const CALLS: Readonly<Record<CallName, CallDescription>> = {
   ...ACCESS_CALLS,
   ...USAGE_CALLS,
   ...SERVER_CALLS,
+  ...CLUSTER_CALLS,
   ...PAGE_CALLS,
 };
 

@@ -55,6 +55,7 @@ export const QUERY: Readonly<Record<string, Parameter>> = {
   view: { ...oneOf('How records look.', VIEWS), schema: { type: 'string', enum: [...VIEWS], default: 'raw' } },
   format: oneOf('How bytes are written in JSON, as in `S2-Format`.', ['raw', 'base64']),
   of: oneOf('Has a node of a cluster that does not lead ask the one that leads.', ['leader']),
+  place_of: text('Adds `place`: in which partition of a cluster this basin is.'),
   ticket: text('A single-use ticket in place of a token, for pages; only for server-sent events and WebSockets.'),
   filter: text('Which records are wanted, such as `level>=warn service=shop`; several must all hold.'),
   before: {

@@ -7,11 +7,10 @@ import { STORAGE_CLASSES } from '../../model/stream-config.ts';
 import { type METRIC_SETS, USAGE_INTERVALS } from '../../model/usage.ts';
 import { AUDIT_PROTOCOLS } from '../../observe/audit.ts';
 import { count } from '../../readers/read-shapes.ts';
-import { drainRequest } from '../routes/cluster.ts';
 import { answer, BODY_ERRORS, type CallDescription, json } from './call-description.ts';
+import { NODE_ROLES } from './cluster-calls.ts';
 import { metricSet } from './parameters.ts';
 
-const NODE_ROLES = ['joining', 'following', 'leading'] as const;
 const time = z.string().meta({ format: 'date-time' });
 const signal = z.enum(SIGNALS).nullable();
 
@@ -156,26 +155,11 @@ const ready = z.object({
   role: z.enum(NODE_ROLES).optional().meta({ description: 'Of a node of a cluster that does not lead.' }),
   leader: z.string().nullable().optional(),
   problems: z.array(z.string()).optional(),
+  partitions: z
+    .array(z.object({ partition: count, role: z.enum(NODE_ROLES), leader: z.string().nullable() }))
+    .optional()
+    .meta({ description: 'Of a node of a cluster with more than one.' }),
 });
-
-const cluster = z
-  .object({
-    name: z.string().nullable(),
-    leader: z.string().nullable(),
-    nodes: z.array(
-      z.object({
-        url: z.string(),
-        role: z.enum(NODE_ROLES),
-        version: z.string(),
-        sequence: count,
-        durable_sequence: count,
-        lag: count,
-        draining: z.boolean(),
-        problems: z.array(z.string()),
-      }),
-    ),
-  })
-  .meta({ id: 'Cluster', description: 'As the node that leads sees it; `name` is null for a server by itself.' });
 
 const HEALTH = {
   ...SERVER,
@@ -222,20 +206,6 @@ export const SERVER_CALLS = {
       },
     },
     errors: ['rate_limited', 'storage_full'],
-  },
-  'get-cluster': {
-    ...SERVER,
-    summary: 'Get the nodes of the cluster, and what is wrong with them',
-    needs: ['account-metrics'],
-    answers: { 200: answer('A server by itself has none.', cluster) },
-  },
-  'drain-node': {
-    ...SERVER,
-    summary: 'Have a node of the cluster lead no more, or again',
-    needs: 'root',
-    body: { required: true, content: json(drainRequest) },
-    answers: { 200: answer('It is known; a node that leads hands over within seconds.', drainRequest) },
-    errors: [...BODY_ERRORS, 'invalid', 'not_found'],
   },
   'list-locations': {
     ...SERVER,
