@@ -30,7 +30,15 @@ export {
   createClient,
   type OtlpContentType,
 } from './client/client.ts';
-export type { ClusterJson, ClusterNodeJson } from './client/cluster.ts';
+export type {
+  ClusterJson,
+  ClusterMoveJson,
+  ClusterNodeJson,
+  ClusterNodePartitionJson,
+  ClusterPartitionJson,
+  ClusterPlaceJson,
+  ClusterRequestOptions,
+} from './client/cluster.ts';
 export type { BasinConfigJson, OidcJson, StreamConfigJson } from './client/config-json.ts';
 export type { Reconnecting } from './client/connections.ts';
 export type {
@@ -101,6 +109,7 @@ export type { AbortSignalLike, MinimalAbortSignal } from './model/abort-signal.t
 // What all of them throw and return.
 export type { AggregateNumber, AggregateResult, AggregateRow } from './model/aggregate.ts';
 export type { Clock } from './model/clock.ts';
+export type { ClusterMovePhase, NodeRole } from './model/cluster-state.ts';
 export { type ErrorCode, type ErrorDetail, TailraceError } from './model/error.ts';
 export type { AttributeValue, AttributeValues, MessageRow } from './model/message-row.ts';
 export type { AppendAck, Position } from './model/position.ts';

@@ -16,7 +16,7 @@ import type { Signal } from '../model/record.ts';
 import type { StreamSelection } from '../model/selection.ts';
 import { type AggregateRequestOptions, fetchAggregate } from './aggregate.ts';
 import { callApi, expectHeaderText, identityHeaders, normalizeEndpoint, objectIn } from './calls.ts';
-import { type ClusterJson, drainNode, fetchCluster } from './cluster.ts';
+import { type ClusterJson, type ClusterRequestOptions, drainNode, fetchCluster, moveBasin } from './cluster.ts';
 import { type ControlCalls, controlCalls } from './control.ts';
 import { fetchStream } from './fetch-stream.ts';
 import type { ClientView } from './frames.ts';
@@ -80,13 +80,20 @@ export interface Client extends BackCalls, ControlCalls, PageCalls, ReadersCalls
    *   `unavailable` when the connection is lost, `aborted` by the signal
    */
   backup(options?: RequestOptions): AsyncGenerator<Uint8Array>;
-  /** The cluster that the server is a node of: its nodes, and what is wrong. For the operation account-metrics. */
-  cluster(options?: Pick<RequestOptions, 'signal'>): Promise<ClusterJson>;
+  /** The cluster that the server is a node of: nodes, partitions, and what is wrong. For the operation account-metrics. */
+  cluster(options?: ClusterRequestOptions): Promise<ClusterJson>;
   /**
    * Has the node with this URL lead no more, or with `false` again. Needs the root token.
    * @throws TailraceError `not_found` where there is no such node, `invalid` where no other one could lead
    */
   drainNode(url: string, drain: boolean, options?: Pick<RequestOptions, 'signal'>): Promise<void>;
+  /**
+   * Begins to move a basin to another partition of the cluster. It stays in use, but for some seconds at the end; `cluster`
+   * shows how far it is. Needs the root token.
+   * @throws TailraceError `basin_not_found`; `invalid` for the default basin, for a partition that there is not or that it
+   *   is in, and while it moves elsewhere; `unavailable`
+   */
+  moveBasin(basin: string, partition: number, options?: Pick<RequestOptions, 'signal'>): Promise<void>;
   /** Tells the server that the clock of its machine is right, so that records expire again. Needs the root token. */
   confirmClock(options?: RequestOptions): Promise<ConfirmedClock>;
 }
@@ -143,6 +150,7 @@ export function createClient(options: ClientOptions): Client {
     senders: (call) => fetchSenders(target, call),
     cluster: (call) => fetchCluster(target, call),
     drainNode: (url, drain, call) => drainNode(target, { node: url, drain }, call),
+    moveBasin: (basin, partition, call) => moveBasin(target, { basin, partition }, call),
     backup: (call) => {
       const headers = identityHeaders(target, undefined);
       return fetchStream(target, { path: '/v1/backup', headers, what: 'the backup', signal: call?.signal });

@@ -87,7 +87,7 @@ export interface ClusterView {
   partitionOf(basin: string): number;
   /**
    * Begins to move a basin. Resolves when that is durable: it then goes on by itself, whoever leads.
-   * @throws TailraceError `not_found` where there is no such basin, `invalid` for the default basin, a partition that there
+   * @throws TailraceError `basin_not_found`, `invalid` for the default basin, a partition that there
    * is not or that it is in, and while it moves elsewhere; `unavailable`
    */
   move(basin: string, to: number): Promise<void>;

@@ -76,6 +76,6 @@ export const CLUSTER_CALLS = {
     needs: 'root',
     body: { required: true, content: json(moveRequest) },
     answers: { 202: answer('It has begun, and goes on by itself: `get-cluster` shows it.', moveRequest) },
-    errors: [...BODY_ERRORS, 'invalid', 'not_found'],
+    errors: [...BODY_ERRORS, 'invalid', 'basin_not_found'],
   },
 } as const satisfies Readonly<Record<string, CallDescription>>;
