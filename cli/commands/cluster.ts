@@ -1,23 +1,33 @@
-/** `tailrace cluster`: how the nodes of a cluster do, and which of them may lead. */
+/** `tailrace cluster`: how a cluster does, which of its nodes may lead, and in which partition a basin is. */
 
 import type { Command } from 'commander';
 import { exchange, normalizeEndpoint } from '../../src/client/calls.ts';
-import type { ClusterJson, ClusterNodeJson } from '../../src/client/cluster.ts';
+import type { ClusterJson } from '../../src/client/cluster.ts';
 import { asTailraceError, type TailraceError } from '../../src/model/error.ts';
 import { addJsonOption, type CallContext, type CommandOptions, callServer } from '../call.ts';
 import { EXIT } from '../exit.ts';
+import { wholeNumber } from '../flags/arguments.ts';
 import { addConnectionOptions } from '../flags/connection.ts';
-import { type Colors, escapeControls } from '../print/format.ts';
+import { parseBasinName } from '../flags/names.ts';
+import { untilInterrupted } from '../follow.ts';
+import { clusterLines } from '../print/cluster-state.ts';
+import { escapeControls } from '../print/format.ts';
 import { nodeReadinessIn, nodeReadinessText } from '../print/node-readiness.ts';
-import { createTable, type TableColumn, type TableRow } from '../print/table.ts';
+import { withProgress } from '../print/progress.ts';
+import { type BegunMove, type EndedMove, waitForMove } from '../wait-for-move.ts';
 
 interface DrainOptions extends CommandOptions {
   readonly undo?: true;
 }
 
+interface MoveOptions extends CommandOptions {
+  readonly wait: boolean;
+}
+
 const STATUS_EXAMPLES = `
 Ask any node: it passes the question on. When none leads, the node that is asked says what it knows itself. The exit
-code is 1 when something is wrong. LAG counts the commands by which a node is behind the one that leads.
+code is 1 when something is wrong. LAG counts the commands by which a node is behind the one that leads: of several
+partitions the most. Basins that are on their way to another partition are shown with how far that is.
 
 Examples:
   tailrace cluster status
@@ -31,16 +41,25 @@ Examples:
   tailrace cluster drain http://10.0.0.7:4318
   tailrace cluster drain http://10.0.0.7:4318 --undo`;
 
+const MOVE_EXAMPLES = `
+The basin stays in use while it is copied. At the end it is sealed for some seconds: then senders and readers get 503, and
+try again by themselves. The move goes on without this command, also over Ctrl-C and when another node leads. The exit code
+is 1 when it was given up: then the basin is where it was. The default basin stays in partition 0. This needs the root token.
+
+Examples:
+  tailrace cluster move orders-eu 2
+  tailrace cluster move orders-eu 2 --no-wait     then \`tailrace cluster status\` shows how far it is`;
+
 export function addCluster(program: Command): void {
   const group = program
     .command('cluster')
     .summary('see and steer the nodes of a cluster')
-    .description('Shows the nodes of a cluster and what is wrong with them, and says which of them may lead.')
+    .description('Shows a cluster and what is wrong with it, says which nodes may lead, and moves basins.')
     .addHelpText('after', '\nExample:\n  tailrace cluster status');
   const shown = group
     .command('status')
     .summary('show the nodes, and what is wrong with them')
-    .description('Shows which node leads, how far the others follow, and what is wrong with the fix.')
+    .description('Shows which nodes lead, how far the others follow, basins that move, and what is wrong with the fix.')
     .addHelpText('after', STATUS_EXAMPLES);
   addConnectionOptions(addJsonOption(shown)).action((_options, self: Command) =>
     status(self.optsWithGlobals<CommandOptions>()),
@@ -55,13 +74,24 @@ export function addCluster(program: Command): void {
   addConnectionOptions(addJsonOption(drained)).action((url: string, _options, self: Command) =>
     drain(url, self.optsWithGlobals<DrainOptions>()),
   );
+  const moved = group
+    .command('move')
+    .summary('move a basin to another partition')
+    .description('Moves a basin with all of its streams to another partition of the cluster, and waits for the end.')
+    .argument('<basin>', 'name of the basin', parseBasinName)
+    .argument('<partition>', 'number of the partition, as `tailrace cluster status` shows it', wholeNumber)
+    .option('--no-wait', 'end when the move has begun')
+    .addHelpText('after', MOVE_EXAMPLES);
+  addConnectionOptions(addJsonOption(moved)).action((basin: string, to: number, _options, self: Command) =>
+    move({ basin, to }, self.optsWithGlobals<MoveOptions>()),
+  );
 }
 
 function status(options: CommandOptions): Promise<void> {
   return callServer(options, {}, async (context) => {
     try {
       const cluster = await context.client.cluster();
-      await context.print(cluster, statusLines(cluster, context.output).join('\n'));
+      await context.print(cluster, clusterLines(cluster, context.output).join('\n'));
       if (isWrong(cluster)) process.exitCode = EXIT.failure;
     } catch (thrown) {
       const error = asTailraceError(thrown);
@@ -81,37 +111,10 @@ async function printNode({ endpoint, print, output }: CallContext, error: Tailra
   await print({ endpoint: url, ...node }, nodeReadinessText(url, node, output.colors).join('\n'));
 }
 
-function isWrong({ name, leader, nodes }: ClusterJson): boolean {
-  return name !== null && (leader === null || nodes.some(({ problems }) => problems.length > 0));
-}
-
-const COLUMNS: readonly TableColumn[] = [
-  { title: 'NODE' },
-  { title: 'ROLE' },
-  { title: 'VERSION' },
-  { title: 'SEQUENCE', isNumber: true },
-  { title: 'ON DISK', isNumber: true },
-  { title: 'LAG', isNumber: true },
-];
-
-function statusLines({ name, leader, nodes }: ClusterJson, output: CallContext['output']): readonly string[] {
-  if (name === null) return ['this server is no node of a cluster'];
-  const { colors } = output;
-  const leads = leader === null ? colors.red('no node is known to lead') : `${escapeControls(leader)} leads`;
-  return [
-    `cluster ${escapeControls(name)}: ${leads}`,
-    ...createTable(COLUMNS, output).lines(nodes.map((node) => nodeRow(node, colors))),
-  ];
-}
-
-function nodeRow(node: ClusterNodeJson, colors: Colors): TableRow {
-  const { url, role, version, sequence, durable_sequence: durable, lag, draining, problems } = node;
-  const paint = { leading: colors.green, following: (text: string) => text, joining: colors.yellow }[role];
-  const said = draining ? `${role}, draining` : role;
-  return {
-    cells: [url, [said, paint ?? colors.yellow], version, String(sequence), String(durable), String(lag)],
-    below: problems.map((problem) => `  ${colors.red('!')} ${escapeControls(problem)}`),
-  };
+function isWrong({ name, leader, nodes, partitions, moves }: ClusterJson): boolean {
+  if (name === null) return false;
+  const isStuck = moves.some(({ problem }) => problem !== null);
+  return leader === null || isStuck || [...nodes, ...partitions].some(({ problems }) => problems.length > 0);
 }
 
 function drain(url: string, options: DrainOptions): Promise<void> {
@@ -122,4 +125,39 @@ function drain(url: string, options: DrainOptions): Promise<void> {
     const done = on ? 'leads no more, and hands over within seconds if it does' : 'may lead again';
     await print({ node, drain: on }, `${escapeControls(node)} ${done}`);
   });
+}
+
+function move(begun: BegunMove, options: MoveOptions): Promise<void> {
+  const { basin, to } = begun;
+  return callServer(options, { basin }, async (context) => {
+    const signal = untilInterrupted();
+    await context.client.moveBasin(basin, to, { signal });
+    if (!options.wait) {
+      await context.print({ basin, to }, `${basin} moves to partition ${to}: ${SEE_STATUS}`);
+      return;
+    }
+    context.reporter.note(`${basin} moves to partition ${to}; Ctrl-C leaves that going`);
+    const ended = await withProgress(basin, options, (progress) =>
+      waitForMove(context.client, begun, { signal, progress }),
+    ).catch((thrown: unknown) => {
+      const error = asTailraceError(thrown);
+      context.reporter.note(`the move of ${basin} goes on: ${SEE_STATUS}`);
+      if (error.code !== 'aborted') throw error;
+      process.exitCode = EXIT.interrupted;
+      return undefined;
+    });
+    if (ended !== undefined) await printEnded(begun, ended, context);
+  });
+}
+
+const SEE_STATUS = '`tailrace cluster status` shows how far it is';
+
+async function printEnded({ basin, to }: BegunMove, ended: EndedMove, { print, output }: CallContext): Promise<void> {
+  const { partition, problem } = ended;
+  const isMoved = partition === to;
+  const why = problem === null ? 'the logs of the nodes say why' : escapeControls(problem);
+  const givenUp = `${basin} is in partition ${partition}: its move to ${to} was given up. ${why}`;
+  const text = isMoved ? `${basin} is in partition ${to}` : `${output.colors.red('!')} ${givenUp}`;
+  await print({ basin, to, partition, moved: isMoved, problem }, text);
+  if (!isMoved) process.exitCode = EXIT.failure;
 }

@@ -63,9 +63,15 @@ async function* findings(connection: ServerConnection): AsyncGenerator<Finding> 
 async function* clusterFindings({ client }: ServerConnection): AsyncGenerator<Finding> {
   const cluster = await client.cluster().catch(unlessHidden);
   if (cluster?.name == null) return;
-  const { name, leader, nodes } = cluster;
-  const wrong = nodes.flatMap(({ url, problems }) => problems.map((problem) => `${url}: ${problem}`));
-  const what = `a node of the cluster ${name} with ${counted(nodes.length, 'node')}; ${leader ?? 'none'} leads`;
+  const { name, leader, nodes, partitions, moves } = cluster;
+  const isSpread = partitions.length > 1;
+  const wrong = [
+    ...(isSpread ? partitions.flatMap(({ problems }) => problems) : []),
+    ...moves.flatMap(({ basin, problem }) => (problem === null ? [] : [`the move of ${basin}: ${problem}`])),
+    ...nodes.flatMap(({ url, problems }) => problems.map((problem) => `${url}: ${problem}`)),
+  ];
+  const [parts, led] = isSpread ? [` and ${counted(partitions.length, 'partition')}`, ' partition 0'] : ['', ''];
+  const what = `a node of the cluster ${name} with ${counted(nodes.length, 'node')}${parts}; ${leader ?? 'none'} leads${led}`;
   yield { check: 'nodes', level: 'ok', text: what, code: EXIT.ok };
   // Data is safe and served all the same, so it is no fault.
   for (const text of wrong) yield { check: 'nodes', level: 'warning', text, fix: NODE_FIX, code: EXIT.ok };

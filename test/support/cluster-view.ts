@@ -22,6 +22,7 @@ const DEFAULT_BASIN = 'telemetry';
 export class ClusterInMemory implements ClusterView {
   readonly #count: number;
   readonly #draining = new Set<string>();
+  readonly #lookers = new Set<() => void>();
   /** Partitions that no node leads. */
   readonly leaderless = new Set<number>();
   /** Where basins are that are not in partition 0. */
@@ -33,6 +34,7 @@ export class ClusterInMemory implements ClusterView {
   }
 
   state(): ClusterState {
+    for (const look of this.#lookers) look();
     return {
       name: 'shops',
       leader: CLUSTER_LEADER,
@@ -79,6 +81,20 @@ export class ClusterInMemory implements ClusterView {
   end(basin: string, place: number): void {
     this.moves.delete(basin);
     this.places.set(basin, place);
+  }
+
+  /** Resolves when it was looked at so often from now on: who looks again has what was seen before. */
+  looks(count: number): Promise<void> {
+    let left = count;
+    return new Promise((resolve) => {
+      const look = (): void => {
+        left--;
+        if (left > 0) return;
+        this.#lookers.delete(look);
+        resolve();
+      };
+      this.#lookers.add(look);
+    });
   }
 
   #numbers(): readonly number[] {

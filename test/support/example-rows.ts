@@ -148,7 +148,7 @@ export const EXAMPLE_ROWS: readonly ExampleRow[] = [
     instead: [[/\/var\/lib\/tailrace/, 'data']],
   },
   { of: /backup --to backups/, reason: 'the folder must be there', before: 'mkdir -p backups' },
-  { of: /^tailrace cluster drain/, reason: 'a server by itself has no nodes', leftOut: true },
+  { of: /^tailrace cluster (drain|move)/, reason: 'a server by itself has no nodes', leftOut: true },
   { of: /ssh elsewhere/, reason: 'there is no other machine', instead: [[/ssh elsewhere '(.*)'/, "sh -c '$1'"]] },
   {
     of: /^tailrace restore/,
