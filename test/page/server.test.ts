@@ -34,6 +34,8 @@ describeInBrowser('Server', () => {
   showsCluster();
 });
 
+const LONG_URL = 'http://tailrace-2.tailrace.shops.svc.cluster.local:4318';
+
 function showsCluster(): void {
   test('a server by itself has no section for a cluster', async () => {
     const page = await open();
@@ -48,7 +50,8 @@ function showsCluster(): void {
     const leader = { ...same, url: CLUSTER_LEADER, role: 'leading' };
     const problems = ['It is slow. Give it a disk.'];
     const follower = { ...same, url: CLUSTER_FOLLOWER, role: 'following', lag: 3, draining: true, problems };
-    const json = { name: 'shops', leader: CLUSTER_LEADER, nodes: [leader, follower] };
+    const partitions = [{ partition: 0, leader: CLUSTER_LEADER, basins: 1, problems: [] }];
+    const json = { name: 'shops', leader: CLUSTER_LEADER, nodes: [leader, follower], partitions, moves: [] };
     await page.route('**/v1/cluster', (route) => route.fulfill({ json }));
     await page.reload();
     const rows = page.getByRole('region', { name: 'Cluster' }).getByRole('row');
@@ -57,6 +60,42 @@ function showsCluster(): void {
     await behind.getByText('following, draining').waitFor();
     await behind.getByText('It is slow. Give it a disk.').waitFor();
     await rows.filter({ hasText: CLUSTER_LEADER }).getByText('leading').waitFor();
+    // One partition is not mentioned.
+    expect(await page.getByRole('columnheader', { name: /^(Leads|Partition)$/ }).count()).toBe(0);
+    expect(await seriousFindings(page)).toEqual([]);
+  });
+
+  test('several partitions are shown with who leads each, and basins that move with how far that is, on a telephone too', async () => {
+    const page = await open({ width: 390, height: 844 });
+    const same = { role: 'leading', version: '1.0.0', lag: 0, draining: false, problems: [] };
+    const nodes = [CLUSTER_LEADER, CLUSTER_FOLLOWER].map((url) => ({ ...same, url }));
+    const partitions = [
+      { partition: 0, leader: CLUSTER_LEADER, basins: 1, problems: [] },
+      { partition: 1, leader: CLUSTER_FOLLOWER, basins: 12, problems: [] },
+      { partition: 2, leader: null, basins: null, problems: ['No node leads it. Start one.'] },
+      { partition: 3, leader: LONG_URL, basins: 0, problems: [] },
+    ];
+    const move = {
+      basin: 'orders-eu',
+      from: 1,
+      to: 3,
+      phase: 'copying',
+      copied_bytes: 2_500_000,
+      problem: 'It waits.',
+    };
+    const json = { name: 'shops', leader: CLUSTER_LEADER, nodes, partitions, moves: [move] };
+    await page.route('**/v1/cluster', (route) => route.fulfill({ json }));
+    await page.reload();
+    const table = (name: string): Locator => page.getByRole('table', { name, exact: true });
+    await table('Nodes').getByRole('row', { name: CLUSTER_FOLLOWER }).getByText('1', { exact: true }).waitFor();
+    await table('Partitions').getByRole('row', { name: /^1 / }).getByText('12', { exact: true }).waitFor();
+    await table('Partitions')
+      .getByRole('row', { name: /^2 none – ! No node leads it/ })
+      .waitFor();
+    await table('Basins that move')
+      .getByRole('row', { name: /^orders-eu 1 3 copying 2\.5 MB ! It waits\.$/ })
+      .waitFor();
+    expect(await page.evaluate(() => document.querySelector('main')?.scrollWidth)).toBeLessThanOrEqual(390);
     expect(await seriousFindings(page)).toEqual([]);
   });
 }

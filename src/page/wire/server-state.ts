@@ -16,12 +16,40 @@ export interface MetricLine {
   readonly value: number;
 }
 
+/** The cluster of the server; the name is null for a server that is no node of one. */
+export interface Cluster {
+  readonly name: string | null;
+  readonly nodes: readonly ClusterNode[];
+  /** The parts over which the basins are spread. */
+  readonly partitions: readonly ClusterPart[];
+  /** Basins on their way to another partition, as far as the caller may know. */
+  readonly moves: readonly MovingBasin[];
+}
+
+export interface ClusterPart {
+  readonly partition: number;
+  /** The URL of the node that leads it. */
+  readonly leader: string | null;
+  readonly basins: number | null;
+  readonly problems: readonly string[];
+}
+
+export interface MovingBasin {
+  readonly basin: string;
+  readonly from: number;
+  readonly to: number;
+  readonly phase: string;
+  readonly copied_bytes: number;
+  /** Why it does not go on. */
+  readonly problem: string | null;
+}
+
 /** A node of the cluster of the server. */
 export interface ClusterNode {
   readonly url: string;
   readonly role: string;
   readonly version: string;
-  /** Commands by which it is behind the node that leads. */
+  /** Commands by which it is behind the node that leads, in the partition where that is most. */
   readonly lag: number;
   readonly draining: boolean;
   readonly problems: readonly string[];
@@ -88,10 +116,8 @@ export async function readiness(signal?: AbortSignal): Promise<Readiness> {
   }
 }
 
-/** The name is null on a server that is no node of a cluster. Needs `account-metrics`. */
-export function clusterNodes(
-  signal?: AbortSignal,
-): Promise<{ readonly name: string | null; readonly nodes: readonly ClusterNode[] }> {
+/** Needs `account-metrics`. */
+export function cluster(signal?: AbortSignal): Promise<Cluster> {
   return call('/v1/cluster', within(signal));
 }
 
