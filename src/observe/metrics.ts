@@ -62,7 +62,7 @@ export class Metrics {
   constructor() {
     const histogram = (name: string, help: string, bounds: readonly number[]): Distribution => {
       const distribution = new Distribution(bounds);
-      this.#metrics.push({ type: 'histogram', name, help, distribution });
+      this.#metrics.push({ type: 'histogram', name, help, labels: [], distributions: () => [[{}, distribution]] });
       return distribution;
     };
     this.#permit = histogram(

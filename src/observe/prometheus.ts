@@ -1,7 +1,7 @@
 /** The registry of the library (prom-client) that makes Prometheus' text of metrics; loaded by the first scrape. */
 
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
-import type { Distribution, LookedUpMetric, ScrapedMetric } from './scraped-metric.ts';
+import type { LookedUpMetric, ScrapedMetric } from './scraped-metric.ts';
 
 /** A registry that looks up all of them at each scrape. */
 export function registryOf(metrics: readonly ScrapedMetric[]): Registry {
@@ -44,42 +44,48 @@ function addGauge(registry: Registry, { name, help, labels, read }: LookedUpMetr
   });
 }
 
-/** A histogram of the library whose numbers are kept elsewhere. */
-class TalliedHistogram extends Histogram<'le'> {
-  readonly #empty: Histogram<'le'>;
-  readonly #name: string;
-  readonly #distribution: Distribution;
+type ScrapedHistogram = Extract<ScrapedMetric, { type: 'histogram' }>;
 
-  constructor({ name, help, distribution }: Extract<ScrapedMetric, { type: 'histogram' }>) {
-    const configuration = { name, help, buckets: [...distribution.bounds], registers: [] };
+/** A histogram of the library whose numbers are kept elsewhere. */
+class TalliedHistogram extends Histogram<string> {
+  readonly #empty: Histogram<string>;
+  readonly #metric: ScrapedHistogram;
+
+  constructor(metric: ScrapedHistogram) {
+    const { name, help, labels } = metric;
+    const configuration = { name, help, labelNames: [...labels], registers: [] };
     super(configuration);
     this.#empty = new Histogram(configuration);
-    this.#name = name;
-    this.#distribution = distribution;
+    this.#metric = metric;
   }
 
-  override async get(): ReturnType<Histogram<'le'>['get']> {
-    return { ...(await this.#empty.get()), values: valuesOf(this.#name, this.#distribution) };
+  override async get(): ReturnType<Histogram<string>['get']> {
+    return { ...(await this.#empty.get()), values: valuesOf(this.#metric) };
   }
 
   /** Called by a registry when it makes text. */
-  getForPromString(): ReturnType<Histogram<'le'>['get']> {
+  getForPromString(): ReturnType<Histogram<string>['get']> {
     return this.get();
   }
 }
 
 interface BucketValue {
   readonly metricName: string;
-  readonly labels: { readonly le?: string | number };
+  readonly labels: Readonly<Record<string, string | number>>;
   readonly value: number;
 }
 
-function valuesOf(name: string, distribution: Distribution): BucketValue[] {
-  const counts = distribution.cumulative();
-  const bounds = [...distribution.bounds, '+Inf'];
-  return [
-    ...bounds.map((le, index) => ({ metricName: `${name}_bucket`, labels: { le }, value: counts[index] ?? 0 })),
-    { metricName: `${name}_sum`, labels: {}, value: distribution.sum },
-    { metricName: `${name}_count`, labels: {}, value: counts.at(-1) ?? 0 },
-  ];
+function valuesOf({ name, distributions }: ScrapedHistogram): BucketValue[] {
+  return [...distributions()].flatMap(([labels, distribution]) => {
+    const counts = distribution.cumulative();
+    const bounds = [...distribution.bounds, '+Inf'];
+    return [
+      ...bounds.map((le, index) => ({
+        ...{ metricName: `${name}_bucket`, labels: { ...labels, le } },
+        value: counts[index] ?? 0,
+      })),
+      { metricName: `${name}_sum`, labels, value: distribution.sum },
+      { metricName: `${name}_count`, labels, value: counts.at(-1) ?? 0 },
+    ];
+  });
 }

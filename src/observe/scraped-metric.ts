@@ -15,10 +15,10 @@ export interface LookedUpMetric extends MetricName {
   read(): Labelled | Promise<Labelled>;
 }
 
-/** A histogram without labels. */
 interface Histogram extends MetricName {
   readonly type: 'histogram';
-  readonly distribution: Distribution;
+  readonly labels: readonly string[];
+  distributions(): Iterable<readonly [labels: Readonly<Record<string, string>>, distribution: Distribution]>;
 }
 
 export type ScrapedMetric = LookedUpMetric | Histogram;

@@ -86,7 +86,19 @@ function readLabels(text: string): Readonly<Record<string, string>> {
   return labels;
 }
 
+/** Each set of labels is a histogram of its own. */
 function checkHistogram(name: string, samples: readonly Sample[]): void {
+  const byLabels = new Map<string, Sample[]>();
+  for (const sample of samples) {
+    if (familyOf(sample.name) !== name) continue;
+    const { le: _bound, ...others } = sample.labels;
+    const key = JSON.stringify(others);
+    byLabels.set(key, [...(byLabels.get(key) ?? []), sample]);
+  }
+  for (const alike of byLabels.values()) checkBuckets(name, alike);
+}
+
+function checkBuckets(name: string, samples: readonly Sample[]): void {
   const buckets = samples.filter((sample) => sample.name === `${name}_bucket`);
   const bounds = buckets.map(({ labels }) => (labels.le === '+Inf' ? Number.POSITIVE_INFINITY : Number(labels.le)));
   const isRising = (numbers: readonly number[]): boolean =>

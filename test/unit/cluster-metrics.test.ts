@@ -40,21 +40,48 @@ test('a node alone says that none would take over, also before it has read the l
   expect(seen()).toEqual(seen({ ...A, sequence: 30_000 }));
 });
 
-test('Prometheus is told who leads, how far each node is behind, and what publishing takes', async () => {
-  const cluster = new ClusterInMemory(1);
-  const counted = new ClusterMetrics({ state: () => cluster.state(), leaderChanges: () => 2, passedOver: () => 5 });
+async function samplesOf(cluster: ClusterInMemory) {
+  const sources = {
+    state: () => cluster.state(),
+    leaderChanges: () => 2,
+    passedOver: (partition: number) => 5 + partition,
+  };
+  const counted = new ClusterMetrics(sources);
   const metrics = new Metrics();
   metrics.add(counted.all);
   counted.published(20);
+  counted.published(30, 1);
   const samples = parsePrometheus(await metrics.text(() => true));
-  const of = (name: string, labels = {}): number => sumOf(samples, `tailrace_cluster_${name}`, labels);
-  expect(of('leader', { node: CLUSTER_LEADER })).toBe(1);
+  return (name: string, labels = {}): number => sumOf(samples, `tailrace_cluster_${name}`, labels);
+}
+
+test('Prometheus is told who leads, how far each node is behind, and what publishing takes', async () => {
+  const of = await samplesOf(new ClusterInMemory(1));
+  expect(of('leader', { node: CLUSTER_LEADER, partition: '0' })).toBe(1);
   expect(of('leader')).toBe(1);
-  expect(of('lag_commands', { node: CLUSTER_FOLLOWER })).toBe(3);
+  expect(of('lag_commands', { node: CLUSTER_FOLLOWER, partition: '0' })).toBe(3);
   expect(of('lag_commands')).toBe(3);
   expect(of('node_problems', { node: CLUSTER_FOLLOWER })).toBe(1);
   expect([of('node_damages', { node: CLUSTER_FOLLOWER }), of('node_damages')]).toEqual([2, 2]);
   expect([of('nodes', { role: 'following' }), of('nodes', { role: 'joining' }), of('nodes')]).toEqual([1, 0, 2]);
   expect([of('leader_changes_total'), of('passed_over_commands_total')]).toEqual([2, 5]);
-  expect(of('publish_latency_seconds_sum')).toBe(0.02);
+  expect(of('publish_latency_seconds_sum', { partition: '0' })).toBe(0.02);
+});
+
+test('Prometheus is told of each partition who leads it, how far nodes are behind there, and which basins move', async () => {
+  const cluster = new ClusterInMemory(2);
+  cluster.places.set('orders-eu', 1);
+  await cluster.move('orders-eu', 0);
+  const of = await samplesOf(cluster);
+  expect([0, 1].map((partition) => of('leader', { partition: String(partition) }))).toEqual([1, 1]);
+  expect(of('leader', { node: CLUSTER_FOLLOWER, partition: '1' })).toBe(1);
+  expect(of('lag_commands', { node: CLUSTER_FOLLOWER, partition: '1' })).toBe(0);
+  expect([of('basins', { partition: '0' }), of('basins', { partition: '1' })]).toEqual([1, 1]);
+  expect([of('moves', { phase: 'copying' }), of('moves')]).toEqual([1, 1]);
+  expect([of('leader_changes_total'), of('passed_over_commands_total', { partition: '1' })]).toEqual([4, 6]);
+  expect([0, 1].map((partition) => of('publish_latency_seconds_sum', { partition: String(partition) }))).toEqual([
+    0.02, 0.03,
+  ]);
+  cluster.leaderless.add(1);
+  expect((await samplesOf(cluster))('leader', { partition: '1' })).toBe(0);
 });

@@ -139,7 +139,13 @@ test('a histogram has the count of each bucket by itself, a counter its start, a
   const distribution = new Distribution([1, 2]);
   for (const value of [1, 2, 2, 9]) distribution.add(value);
   const metrics: ScrapedMetric[] = [
-    { type: 'histogram', name: 'h', help: 'H.', distribution },
+    {
+      type: 'histogram',
+      name: 'h',
+      help: 'H.',
+      labels: ['partition'],
+      distributions: () => [[{ partition: '1' }, distribution]],
+    },
     { type: 'counter', name: 'c', help: 'C.', labels: ['signal'], read: () => [[{ signal: 'logs' }, 3]] },
   ];
   const { json, items } = await metricsRequest(metrics, { instance: 'this-start', startMs: 1_000, nowMs: 2_000 });
@@ -151,7 +157,13 @@ test('a histogram has the count of each bucket by itself, a counter its start, a
       description: 'H.',
       histogram: {
         aggregationTemporality: 2,
-        dataPoints: [{ ...times, count: '4', sum: 14, bucketCounts: ['1', '2', '1'], explicitBounds: [1, 2] }],
+        dataPoints: [
+          {
+            ...times,
+            ...{ count: '4', sum: 14, bucketCounts: ['1', '2', '1'], explicitBounds: [1, 2] },
+            attributes: [{ key: 'partition', value: { stringValue: '1' } }],
+          },
+        ],
       },
     },
     {

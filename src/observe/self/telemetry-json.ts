@@ -1,7 +1,7 @@
 /** The server's own metrics and spans as OTLP requests in JSON. Names and labels are those of `/metrics`. */
 
 import { VERSION } from '../../model/version.ts';
-import type { Labelled, ScrapedMetric } from '../scraped-metric.ts';
+import type { Distribution, Labelled, ScrapedMetric } from '../scraped-metric.ts';
 import type { RequestSpan } from './request-spans.ts';
 
 /** The stream of it, in a Tailrace. */
@@ -55,12 +55,13 @@ interface Times {
 async function metricOf(metric: ScrapedMetric, times: Times): Promise<{ json: object; items: number }> {
   const { name, help: description } = metric;
   if (metric.type === 'histogram') {
-    const { bounds, sum } = metric.distribution;
-    const upTo = metric.distribution.cumulative();
-    const bucketCounts = upTo.map((count, i) => String(count - (upTo[i - 1] ?? 0)));
-    const point = { ...times, count: String(upTo.at(-1) ?? 0), sum, bucketCounts, explicitBounds: bounds };
-    const histogram = { aggregationTemporality: CUMULATIVE, dataPoints: [point] };
-    return { json: { name, description, histogram }, items: 1 };
+    const dataPoints = [...metric.distributions()].map(([labels, distribution]) => ({
+      ...histogramOf(distribution),
+      ...times,
+      attributes: attributes(labels),
+    }));
+    const histogram = { aggregationTemporality: CUMULATIVE, dataPoints };
+    return { json: { name, description, histogram }, items: dataPoints.length };
   }
   const dataPoints = pointsOf(
     await metric.read(),
@@ -70,6 +71,13 @@ async function metricOf(metric: ScrapedMetric, times: Times): Promise<{ json: ob
   if (metric.type === 'gauge') return { json: { name, description, gauge: { dataPoints } }, items };
   const sum = { aggregationTemporality: CUMULATIVE, isMonotonic: true, dataPoints };
   return { json: { name, description, sum }, items };
+}
+
+function histogramOf(distribution: Distribution): object {
+  const { bounds: explicitBounds, sum } = distribution;
+  const upTo = distribution.cumulative();
+  const bucketCounts = upTo.map((count, i) => String(count - (upTo[i - 1] ?? 0)));
+  return { count: String(upTo.at(-1) ?? 0), sum, bucketCounts, explicitBounds };
 }
 
 function pointsOf(values: Labelled, times: Partial<Times>): readonly object[] {
