@@ -78,7 +78,7 @@ export function addCluster(program: Command): void {
     .command('move')
     .summary('move a basin to another partition')
     .description('Moves a basin with all of its streams to another partition of the cluster, and waits for the end.')
-    .argument('<basin>', 'name of the basin', parseBasinName)
+    .argument('<basin>', 's2://basin, or its bare name', parseBasinName)
     .argument('<partition>', 'number of the partition, as `tailrace cluster status` shows it', wholeNumber)
     .option('--no-wait', 'end when the move has begun')
     .addHelpText('after', MOVE_EXAMPLES);

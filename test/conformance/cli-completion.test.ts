@@ -82,7 +82,7 @@ describe('bash completes', () => {
   });
 
   test('names of streams and basins, also behind the colon at which bash breaks words', async () => {
-    const [bare, all, more, colon, scheme, basins, streams, other, listed] = await bash(
+    const [bare, all, more, colon, scheme, basins, streams, other, listed, moved] = await bash(
       'tailrace tail s',
       'tailrace check-tail shop ',
       'tailrace read shop --no-follow w',
@@ -92,6 +92,7 @@ describe('bash completes', () => {
       'tailrace tail s2://telemetry/w',
       'tailrace tail s2://orders-eu/',
       'tailrace basins get o',
+      'tailrace cluster move o',
     );
     expect(bare).toEqual(['shop', 'shop\\ two', 's2://']);
     expect(all?.filter((word) => !word.startsWith('-'))).toEqual([]);
@@ -102,6 +103,7 @@ describe('bash completes', () => {
     expect(streams).toEqual(['//telemetry/web']);
     expect(other).toEqual(['//orders-eu/carts/big']);
     expect(listed).toEqual(['orders-eu']);
+    expect(moved).toEqual(['orders-eu']);
   });
 
   test('ids of tokens, and files where files are meant', async () => {
