@@ -27,7 +27,8 @@ export interface ClusterPartition {
  * seconds. From `dropping` on it is in the new partition, and the old one removes what it has of it. A move that is
  * `aborting` leaves the basin where it is.
  */
-export type ClusterMovePhase = 'copying' | 'sealed' | 'dropping' | 'aborting';
+export const CLUSTER_MOVE_PHASES = ['copying', 'sealed', 'dropping', 'aborting'] as const;
+export type ClusterMovePhase = (typeof CLUSTER_MOVE_PHASES)[number];
 
 export interface ClusterMove {
   readonly basin: string;
@@ -41,7 +42,8 @@ export interface ClusterMove {
 }
 
 /** A node that joins has no whole copy of the data yet. */
-export type NodeRole = 'joining' | 'following' | 'leading';
+export const NODE_ROLES = ['joining', 'following', 'leading'] as const;
+export type NodeRole = (typeof NODE_ROLES)[number];
 
 export interface ClusterMember {
   readonly url: string;

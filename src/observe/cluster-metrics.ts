@@ -1,6 +1,12 @@
 /** What Prometheus is told of a cluster, by the node that leads partition 0; who leads another one counts for that. */
 
-import type { ClusterMember, ClusterMovePhase, ClusterState, MemberPartition } from '../model/cluster-state.ts';
+import {
+  CLUSTER_MOVE_PHASES,
+  type ClusterMember,
+  type ClusterState,
+  type MemberPartition,
+  NODE_ROLES,
+} from '../model/cluster-state.ts';
 import { byLabel, Distribution, LATENCY_SECONDS, type Labelled, type ScrapedMetric } from './scraped-metric.ts';
 
 /** What is looked up when the metrics are scraped. */
@@ -82,9 +88,6 @@ const HELP = {
   publish: 'Until the majority of the servers of NATS has a command on disk.',
 } as const;
 
-const ROLES: readonly ClusterMember['role'][] = ['joining', 'following', 'leading'];
-const PHASES: readonly ClusterMovePhase[] = ['copying', 'sealed', 'dropping', 'aborting'];
-
 function partsOf({ nodes }: ClusterState, value: (part: MemberPartition) => number): Labelled {
   return nodes.flatMap(({ url, partitions }) =>
     partitions.map((part) => [{ node: url, partition: String(part.partition) }, value(part)] as const),
@@ -94,14 +97,14 @@ function partsOf({ nodes }: ClusterState, value: (part: MemberPartition) => numb
 function rolesOf({ nodes }: ClusterState): Labelled {
   return byLabel(
     'role',
-    ROLES.map((role) => [role, nodes.filter((node) => node.role === role).length]),
+    NODE_ROLES.map((role) => [role, nodes.filter((node) => node.role === role).length]),
   );
 }
 
 function movesOf({ moves }: ClusterState): Labelled {
   return byLabel(
     'phase',
-    PHASES.map((phase) => [phase, moves.filter((move) => move.phase === phase).length]),
+    CLUSTER_MOVE_PHASES.map((phase) => [phase, moves.filter((move) => move.phase === phase).length]),
   );
 }
 

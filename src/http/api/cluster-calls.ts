@@ -1,12 +1,10 @@
 /** Descriptions of the calls on the cluster that a server is a node of. */
 
 import { z } from 'zod';
+import { CLUSTER_MOVE_PHASES, NODE_ROLES } from '../../model/cluster-state.ts';
 import { count } from '../../readers/read-shapes.ts';
 import { drainRequest, moveRequest } from '../routes/cluster.ts';
 import { answer, BODY_ERRORS, type CallDescription, json } from './call-description.ts';
-
-export const NODE_ROLES = ['joining', 'following', 'leading'] as const;
-const MOVE_PHASES = ['copying', 'sealed', 'dropping', 'aborting'] as const;
 
 const problems = z.array(z.string()).meta({ description: 'What is wrong, with the fix.' });
 
@@ -32,7 +30,7 @@ const move = z.object({
   basin: z.string(),
   from: count,
   to: count,
-  phase: z.enum(MOVE_PHASES).meta({
+  phase: z.enum(CLUSTER_MOVE_PHASES).meta({
     description:
       'The basin is in use while it is copied, takes nothing while it is sealed, and is in the new partition from `dropping` on.',
   }),
@@ -57,7 +55,7 @@ const cluster = z
 export const CLUSTER_CALLS = {
   'get-cluster': {
     tag: 'Server',
-    summary: 'Get the nodes of the cluster, and what is wrong with them',
+    summary: 'Get the nodes and partitions of the cluster, and what is wrong with them',
     needs: ['account-metrics'],
     answers: { 200: answer('A server by itself has none.', cluster) },
   },

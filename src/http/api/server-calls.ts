@@ -1,6 +1,7 @@
 /** Descriptions of the calls on the server: health, usage, who sends, locations, the page and what describes the interface. */
 
 import { z } from 'zod';
+import { NODE_ROLES } from '../../model/cluster-state.ts';
 import { LOCATION } from '../../model/location.ts';
 import { SIGNALS } from '../../model/record.ts';
 import { STORAGE_CLASSES } from '../../model/stream-config.ts';
@@ -8,7 +9,6 @@ import { type METRIC_SETS, USAGE_INTERVALS } from '../../model/usage.ts';
 import { AUDIT_PROTOCOLS } from '../../observe/audit.ts';
 import { count } from '../../readers/read-shapes.ts';
 import { answer, BODY_ERRORS, type CallDescription, json } from './call-description.ts';
-import { NODE_ROLES } from './cluster-calls.ts';
 import { metricSet } from './parameters.ts';
 
 const time = z.string().meta({ format: 'date-time' });

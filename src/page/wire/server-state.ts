@@ -116,9 +116,10 @@ export async function readiness(signal?: AbortSignal): Promise<Readiness> {
   }
 }
 
-/** Needs `account-metrics`. */
-export function cluster(signal?: AbortSignal): Promise<Cluster> {
-  return call('/v1/cluster', within(signal));
+/** Needs `account-metrics`. A node of an older version, which may lead during an upgrade, knows of no partitions. */
+export async function cluster(signal?: AbortSignal): Promise<Cluster> {
+  const older = { partitions: [], moves: [] };
+  return { ...older, ...(await call<Omit<Cluster, keyof typeof older>>('/v1/cluster', within(signal))) };
 }
 
 /** The metrics that Prometheus scrapes; needs `account-metrics`. */
