@@ -46,6 +46,10 @@ export interface StoreBelow {
   /** Absolute. */
   readonly storeFile: string;
   readonly isNew: boolean;
+  /** Numbers of its basins and streams begin behind it, where it has none yet. */
+  readonly numbersFrom?: number;
+  /** Whether a basin that the settings or the init file name belongs into this store: where a cluster has several, not all do. */
+  readonly holds?: (basin: string) => boolean;
   /** Called when what is stored is damaged. */
   readonly onDamaged?: (error: TailraceError) => void;
 }
@@ -111,9 +115,11 @@ export async function openStore(config: Config, parts: OpenStoreParts): Promise<
     const metrics = parts.metrics ?? new Metrics();
     const rates = new StreamRates(clock);
     const observer = observers(observers(usage, metrics), rates.observer);
-    const keptBasin = defaultBasinOf(config, init);
+    const holds = below.holds ?? (() => true);
+    const isDefaultHere = holds(config.defaultBasin);
     const log = await Log.open(engine, {
-      keptBasin,
+      ...(isDefaultHere ? { keptBasin: defaultBasinOf(config, init) } : {}),
+      ...(below.numbersFrom === undefined ? {} : { numbersFrom: below.numbersFrom }),
       clock,
       observer,
       onFatal: (error) => parts.onFatal?.(error),
@@ -124,9 +130,10 @@ export async function openStore(config: Config, parts: OpenStoreParts): Promise<
       onClockPause: (pause) => logger.warn(pauseFields(pause), CLOCK_PAUSED),
     });
     open.push(log);
-    await ensureDefaultBasin(log, config);
+    if (isDefaultHere) await ensureDefaultBasin(log, config);
     if (init !== undefined) {
-      const outcome = await audited(audit, 'apply-init-file', applyInitFile(init, log, clock));
+      const own = { ...init, basins: init.basins.filter(({ name }) => holds(name)) };
+      const outcome = await audited(audit, 'apply-init-file', applyInitFile(own, log, clock));
       logger.info({ ...outcome }, 'applied the init file');
     }
     usage.start(log);
