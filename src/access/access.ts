@@ -79,7 +79,8 @@ export class Access {
   /** What web pages may open once. */
   readonly tickets: Tickets;
   readonly #logins: Logins;
-  readonly #sessions: Sessions;
+  /** Of the page. */
+  readonly sessions: Sessions;
   #sweeping = false;
 
   constructor(mode: AccessMode, clock: Clock) {
@@ -88,7 +89,7 @@ export class Access {
     this.#rates = new IngestRates(clock);
     this.tickets = new Tickets(clock);
     this.#logins = new Logins(clock);
-    this.#sessions = new Sessions(clock);
+    this.sessions = new Sessions(clock);
   }
 
   /** Whether callers need no token. */
@@ -112,7 +113,7 @@ export class Access {
     if (credential === undefined)
       throw new TailraceError('authn', header === undefined ? NO_TOKEN : headerFault(header));
     const hashed = typeof credential === 'string' ? hashCredential(credential) : credential;
-    const principal = this.#find(hashed.hash);
+    const principal = this.find(hashed.hash);
     if (principal === undefined) throw unknownToken(undefined, hintFor(hashed));
     return principal;
   }
@@ -131,7 +132,7 @@ export class Access {
     if (this.#mode.type === 'open' || credential === undefined || hashed === undefined) {
       return this.identify(hashed, header);
     }
-    if (!looksLikeJwt(credential) || this.#find(hashed.hash) !== undefined) return this.identify(hashed);
+    if (!looksLikeJwt(credential) || this.find(hashed.hash) !== undefined) return this.identify(hashed);
     const { exchange, outside } = this.#mode;
     if (exchange?.isOurs(credential, hashed.hash) === true) return exchange.identify(credential, hashed.hash);
     return outside?.identify(credential, hashed.hash, basin) ?? this.identify(hashed);
@@ -175,12 +176,18 @@ export class Access {
     const login = this.#logins.take(secret);
     if (login === undefined || !this.#isAlive(login.principal)) throw new TailraceError('authn', BAD_LOGIN);
     context.caller = login.principal;
-    return this.#sessions.begin({ ...login.principal, session: undefined });
+    return this.sessions.begin({ ...login.principal, session: undefined });
+  }
+
+  /** The caller whom another server names by what it knows of them; undefined where their token is no longer valid. */
+  holderNamed(token: Pick<Token, 'id' | 'number' | 'rotation'> | undefined): Principal | undefined {
+    if (this.isOpen) return ANYONE;
+    return token === undefined ? ROOT : this.tokens?.byNumber(token.number, token.rotation, token.id);
   }
 
   /** Ends the session of the caller, with all that it has opened; a caller with a token has none, and keeps that. */
   signOut({ session }: Principal): void {
-    if (session !== undefined) this.#sessions.end(session);
+    if (session !== undefined) this.sessions.end(session);
   }
 
   /**
@@ -214,9 +221,9 @@ export class Access {
    */
   watch({ token, session }: Principal, end: (error: TailraceError) => void): () => void {
     if (session === undefined) return this.#watchToken(token, end);
-    const leave = this.#sessions.watch(session, end);
+    const leave = this.sessions.watch(session, end);
     // One that is over has told so.
-    const unwatch = this.#sessions.isAlive(session) ? this.#watchToken(token, end) : () => {};
+    const unwatch = this.sessions.isAlive(session) ? this.#watchToken(token, end) : () => {};
     return () => {
       unwatch();
       leave();
@@ -245,7 +252,7 @@ export class Access {
    *   issuer
    */
   expectAlive({ token, session }: Principal): void {
-    if (session !== undefined && !this.#sessions.isAlive(session)) throw unknownToken();
+    if (session !== undefined && !this.sessions.isAlive(session)) throw unknownToken();
     if (token === undefined || this.#mode.type === 'open') return;
     const { tokens, outside } = this.#mode;
     if (token.id.startsWith(OUTSIDE_ID_PREFIX)) {
@@ -262,7 +269,7 @@ export class Access {
 
   /** Call it when a token's secret is no longer valid: what it has opened ends now. */
   ended(token: Token): void {
-    this.#sessions.forget(token);
+    this.sessions.forget(token);
     const ends = this.#watched.get(token);
     if (ends === undefined) return;
     this.#watched.delete(token);
@@ -278,19 +285,19 @@ export class Access {
     if (token !== undefined) this.tokens?.used(token);
   }
 
-  /** Undefined for an unknown secret. */
-  #find(hash: string): Principal | undefined {
+  /** Who a secret belongs to, by its hash; undefined for an unknown one. */
+  find(hash: string): Principal | undefined {
     if (this.#mode.type === 'open') return ANYONE;
     const holder = hash === this.#mode.rootTokenHash ? ROOT : this.#mode.tokens.find(hash);
     if (holder !== undefined) return holder;
-    const visitor = this.#sessions.find(hash);
+    const visitor = this.sessions.find(hash);
     if (visitor !== undefined) this.#used(visitor);
     return visitor;
   }
 
   /** Whether what was issued to this caller is still good. */
   #isAlive({ token, session }: Principal): boolean {
-    if (session !== undefined && !this.#sessions.isAlive(session)) return false;
+    if (session !== undefined && !this.sessions.isAlive(session)) return false;
     return token === undefined || this.tokens?.isAlive(token) === true;
   }
 

@@ -34,6 +34,8 @@ export interface Token {
 
 /** A session of the web page: its holder may do what the token of the caller may. */
 export interface PageSession {
+  /** Of its secret. */
+  readonly hash: string;
   /** Unless it is used before: milliseconds since the epoch. */
   readonly expiresAt: number;
 }

@@ -50,6 +50,11 @@ export function keyStore(engine: Engine, commit: (rows: readonly Write[]) => Pro
   };
 }
 
+/** Whether a write changes the keys in a store. */
+export function writesKeys({ key }: Write): boolean {
+  return Buffer.compare(key, KEYS) === 0;
+}
+
 export class JwtKeys {
   readonly #store: KeyStore;
   readonly #clock: Clock;
@@ -67,6 +72,11 @@ export class JwtKeys {
   /** @throws TailraceError `corrupt` */
   static async load(store: KeyStore, clock: Clock): Promise<JwtKeys> {
     return new JwtKeys(store, clock, (await store.load()).map(keyOf));
+  }
+
+  /** Takes what another server has stored. @throws TailraceError `corrupt` */
+  async reload(store: Pick<KeyStore, 'load'>): Promise<void> {
+    this.#keys = (await store.load()).map(keyOf);
   }
 
   /** A key by the id in the header of a token; undefined when it is not ours, or no longer verifies. */

@@ -24,7 +24,8 @@ type LoginBounds = Readonly<Record<string, never>>;
 type End = (error: TailraceError) => void;
 
 const LOGIN_PREFIX = 'lgn';
-const SESSION_PREFIX = 'ses';
+/** What secrets of sessions begin with. */
+export const SESSION_PREFIX = 'ses';
 
 /** Logins that were issued and not used yet. */
 export class Logins extends SingleUse<LoginBounds> {
@@ -89,6 +90,30 @@ export class Sessions {
     const session = new KeptSession(hashToken(secret), caller, now);
     this.#add(session);
     return { secret, expiresAt: session.expiresAt };
+  }
+
+  /** Takes a session that another server has begun, by the hash of its secret. @throws TailraceError as {@link begin} */
+  adopt(hash: string, caller: Principal): void {
+    const now = this.#clock.now();
+    const known = this.#byHash.get(hash);
+    if (known !== undefined) {
+      this.#use(known, now);
+      return;
+    }
+    this.#sweep(now);
+    this.#makeSpace(caller);
+    this.#add(new KeptSession(hash, caller, now));
+  }
+
+  /** Ends a session by the hash of its secret, with all that it has opened. */
+  endBy(hash: string): void {
+    const session = this.#byHash.get(hash);
+    if (session !== undefined) this.end(session);
+  }
+
+  /** Whether something is open by a session, by the hash of its secret. */
+  hasOpened(hash: string): boolean {
+    return (this.#byHash.get(hash)?.opened.size ?? 0) > 0;
   }
 
   /** The holder of a secret, by its hash, which is a use of the session; undefined when it is not known, or over. */

@@ -56,8 +56,8 @@ export class SingleUse<T> {
    * Call it only after checking that the principal may do what the secret is for.
    * @throws TailraceError `rate_limited`
    */
-  issue(principal: Principal, what: T): IssuedSecret {
-    const { prefix, name, ttlMs, max, perCallerMax } = this.#options;
+  issue(principal: Principal, what: T, prefix = this.#options.prefix): IssuedSecret {
+    const { name, ttlMs, max, perCallerMax } = this.#options;
     const now = this.#clock.now();
     this.#sweep(now);
     const held = this.#held.get(principal.id) ?? 0;

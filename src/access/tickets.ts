@@ -20,11 +20,24 @@ export interface TicketBounds {
 /** A ticket that was issued: to whom, and for what. */
 export type Ticket = Issued<TicketBounds>;
 
+const PREFIX = 'tkt';
+const OF_PARTITION = new RegExp(`^${PREFIX}(\\d{1,3})_`);
+
+/** What a ticket begins with that is known to the node alone that leads this partition of a cluster. */
+export function ticketPrefix(partition: number): string {
+  return partition === 0 ? PREFIX : `${PREFIX}${partition}`;
+}
+
+/** The partition whose leader knows a ticket. */
+export function partitionOfTicket(secret: string): number {
+  return Number(OF_PARTITION.exec(secret)?.[1] ?? 0);
+}
+
 /** Call `issue` only after checking that the principal may open what the ticket opens. */
 export class Tickets extends SingleUse<TicketBounds> {
   constructor(clock: Clock) {
     super(clock, {
-      prefix: 'tkt',
+      prefix: PREFIX,
       name: 'tickets',
       ttlMs: TICKET_TTL_MS,
       max: TICKETS_MAX,

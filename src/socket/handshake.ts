@@ -56,6 +56,12 @@ export interface Handshake {
   readonly ticket: string | undefined;
 }
 
+/** The credential that a browser offers as a subprotocol: it can send no header. */
+export function bearerInSubprotocols(header: string | undefined): string | undefined {
+  const offered = header?.split(',').map((name) => name.trim());
+  return offered?.find((name) => name.startsWith(BEARER_PREFIX))?.slice(BEARER_PREFIX.length);
+}
+
 /** The path is split before it is decoded: an encoded slash is part of a stream's name. */
 export function parseHandshake(request: IncomingMessage): Handshake {
   const url = request.url ?? '';
@@ -63,7 +69,6 @@ export function parseHandshake(request: IncomingMessage): Handshake {
   const path = question < 0 ? url : url.slice(0, question);
   const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim());
   const subprotocols = offered.filter((name) => name !== '' && !name.startsWith(BEARER_PREFIX));
-  const bearer = offered.find((name) => name.startsWith(BEARER_PREFIX));
   const rawQuery = question < 0 ? '' : url.slice(question + 1);
   const query = new URLSearchParams(rawQuery);
   return {
@@ -73,7 +78,8 @@ export function parseHandshake(request: IncomingMessage): Handshake {
     rawQuery,
     subprotocols,
     selected: subprotocols.find((name) => SUBPROTOCOLS.has(name)),
-    credential: bearerToken(request.headers.authorization) ?? bearer?.slice(BEARER_PREFIX.length),
+    credential:
+      bearerToken(request.headers.authorization) ?? bearerInSubprotocols(request.headers['sec-websocket-protocol']),
     ticket: query.get('ticket') ?? undefined,
   };
 }

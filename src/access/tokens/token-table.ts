@@ -123,6 +123,13 @@ export class TokenTable {
     if (token !== undefined) this.#add({ hash, token, principal: principalOf(token), pending: false });
   }
 
+  /** The same where the whole store is another one: all that it has, and nothing else. */
+  replace(tokens: StoredTokens['tokens']): void {
+    const hashes = new Set(tokens.map(([hash]) => hash));
+    for (const hash of [...this.#byHash.keys()]) if (!hashes.has(hash)) this.follow(hash, undefined);
+    for (const [hash, token] of tokens) this.follow(hash, token);
+  }
+
   /** When a token was last used, by any of its secrets or by what was derived from it. */
   lastUse({ number }: Token): LastUse {
     return this.#uses.lastUse(number);

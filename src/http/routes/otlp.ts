@@ -111,7 +111,7 @@ function profileRoutes(deps: OtlpDeps): RouteGroup {
 }
 
 /** The password of the scheme Basic as a Bearer token (RFC 7617). Anything else stays as it is. */
-function withBearer(headers: IncomingHttpHeaders): IncomingHttpHeaders {
+export function withBearer(headers: IncomingHttpHeaders): IncomingHttpHeaders {
   const [, encoded] = /^basic +([A-Za-z0-9+/_=-]+) *$/i.exec(headers.authorization ?? '') ?? [];
   if (encoded === undefined) return headers;
   const pair = Buffer.from(encoded, 'base64').toString('utf8');

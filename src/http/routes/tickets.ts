@@ -2,6 +2,7 @@
 
 import { z } from 'zod';
 import type { Principal } from '../../access/grant.ts';
+import type { IssuedSecret } from '../../access/single-use.ts';
 import type { TicketBounds } from '../../access/tickets.ts';
 import { TailraceError } from '../../model/error.ts';
 import { STREAM_NAME_BYTES_MAX } from '../../model/limits.ts';
@@ -22,7 +23,14 @@ export const request = z.object({
 
 type TicketRequest = z.output<typeof request>;
 
-export function ticketRoutes(deps: ControlRouteDeps): readonly Route[] {
+export interface TicketRouteDeps extends ControlRouteDeps {
+  /** Issues a ticket for a basin that another server has; undefined for one of this server. */
+  readonly issueElsewhere?:
+    | ((principal: Principal, bounds: TicketBounds) => Promise<IssuedSecret> | undefined)
+    | undefined;
+}
+
+export function ticketRoutes(deps: TicketRouteDeps): readonly Route[] {
   return [
     {
       method: 'POST',
@@ -34,13 +42,15 @@ export function ticketRoutes(deps: ControlRouteDeps): readonly Route[] {
   ];
 }
 
-async function issueTicket(exchange: Exchange, deps: ControlRouteDeps): Promise<void> {
+async function issueTicket(exchange: Exchange, deps: TicketRouteDeps): Promise<void> {
   // Identified first: a stranger learns nothing about what is wrong with the body.
   identify(exchange, deps);
   const asked = shaped(request, await readJson(exchange, deps));
   const { basin, stream, operation } = asked;
   const principal = authorize(exchange, deps, { operation, basin, stream });
-  const { secret, expiresAt } = deps.access.tickets.issue(principal, boundsOf(asked, principal));
+  const bounds = boundsOf(asked, principal);
+  const elsewhere = await deps.issueElsewhere?.(principal, bounds);
+  const { secret, expiresAt } = elsewhere ?? deps.access.tickets.issue(principal, bounds);
   const issued = { ticket: secret, expires_at: new Date(expiresAt).toISOString() };
   replyJson(exchange, 201, issued, deps, NO_STORE);
 }

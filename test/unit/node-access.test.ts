@@ -6,7 +6,7 @@ import { hashToken } from '../../src/access/tokens/credential.ts';
 import { rootTokenStore, tokenStore } from '../../src/access/tokens/stores.ts';
 import { TokenTable } from '../../src/access/tokens/token-table.ts';
 import { parseConfig } from '../../src/config.ts';
-import { FollowedAccess } from '../../src/followed-access.ts';
+import { NodeAccess, type NodeAccessDeps } from '../../src/node/node-access.ts';
 import type { Engine, Write } from '../../src/storage/engine.ts';
 import { openMemoryEngine } from '../../src/storage/memory.ts';
 import { readOnly } from '../../src/storage/replicated/replica.ts';
@@ -18,12 +18,15 @@ const ROOT = unlimited('root');
 async function open(rootToken?: string) {
   const clock = new TestClock();
   const store = openMemoryEngine();
-  const load = (): Promise<FollowedAccess> =>
-    FollowedAccess.load(readOnly(store), parseConfig(rootToken === undefined ? {} : { rootToken }), clock);
+  const deps: NodeAccessDeps = {
+    ...{ config: parseConfig(rootToken === undefined ? {} : { rootToken }), clock },
+    ...{ warnings: { warn: () => {} }, basins: () => [], putUses: async () => {} },
+  };
+  const load = (): Promise<NodeAccess> => NodeAccess.load(readOnly(store), deps);
   const followed = await load();
   const commit = async (writes: readonly Write[]): Promise<void> => {
     await store.commit(writes);
-    followed.follow(writes);
+    await followed.follow(writes);
   };
   const engine: Engine = { ...readOnly(store), commit };
   const table = await TokenTable.load(tokenStore(engine, commit), clock, () => {});
@@ -31,7 +34,7 @@ async function open(rootToken?: string) {
 }
 
 /** Who a secret belongs to there, or why to none. */
-function holderIn({ access }: Pick<FollowedAccess, 'access'>, secret: string): string {
+function holderIn({ access }: Pick<NodeAccess, 'access'>, secret: string): string {
   try {
     return access.identify(secret).id;
   } catch (error) {
