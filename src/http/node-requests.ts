@@ -5,11 +5,17 @@
 
 import { expectLegalHost } from '../access/authority.ts';
 import type { NodeTrust } from '../access/node-trust.ts';
+import { BufferPool } from '../encoding/buffer-pool.ts';
 import type { MemoryBudget } from '../encoding/memory-budget.ts';
 import type { Clock } from '../model/clock.ts';
 import type { NodeRole } from '../model/cluster-state.ts';
 import { asTailraceError, TailraceError } from '../model/error.ts';
+import { NODE_CALL_BYTES_MAX } from '../model/limits.ts';
 import type { Logger } from '../observe/logger.ts';
+import { parseJsonValue } from '../s2/json-value.ts';
+import { readBody } from './body/read-body.ts';
+import { UploadWatch } from './body/upload-watch.ts';
+import { answerOf, type ClusterCall, parseClusterCall } from './cluster-calls.ts';
 import { refuseS2 } from './errors.ts';
 import { type Exchange, type HttpRequest, openExchange, type Transport } from './exchange.ts';
 import { expectLegalHead } from './expect-legal-head.ts';
@@ -17,10 +23,21 @@ import { nodeReplyContext } from './node-reply-context.ts';
 import { type ReplyContext, reply } from './reply.ts';
 import { type BackupSource, sendBackup } from './routes/backup.ts';
 
+/** How a node does in a partition. */
+export interface NodePartitionState {
+  readonly partition: number;
+  readonly role: NodeRole;
+  /** The URL of the node that leads it, where one is known. */
+  readonly leader: string | undefined;
+}
+
 export interface NodeState {
+  /** In partition 0, which holds what is of no basin. */
   readonly role: NodeRole;
   /** The URL of the node that leads, where one is known. */
   readonly leader: string | undefined;
+  /** All of them, where there are several. */
+  readonly partitions: readonly NodePartitionState[];
   /** Whether its store failed and only a restart helps. */
   readonly isBroken: boolean;
   /** What an operator should know, as sentences. */
@@ -35,11 +52,18 @@ export interface NodeRequestsDeps {
   state(): NodeState;
   /** Whether this node stops. */
   closing(): boolean;
-  /** Undefined while the store is being replaced. */
-  snapshots(): BackupSource | undefined;
+  /** Of a partition; undefined while its store is being replaced. */
+  snapshots(partition: number): BackupSource | undefined;
+  /** The rows of a basin that moves, for the node that takes it. @throws TailraceError as {@link ClusterCall} */
+  basinRows(query: URLSearchParams): BackupSource;
+  /** Does what another node asks. */
+  answer(call: ClusterCall): Promise<unknown>;
 }
 
 export const SNAPSHOT_PATH = '/cluster/snapshot';
+export const BASIN_ROWS_PATH = '/cluster/basin-rows';
+export const CALLS_PATH = '/cluster/calls';
+const NODE_PATHS: ReadonlySet<string> = new Set([SNAPSHOT_PATH, BASIN_ROWS_PATH, CALLS_PATH]);
 const HEALTH = new Set(['/health', '/ping']);
 const READINESS = '/readyz';
 const METRICS = '/metrics';
@@ -50,6 +74,7 @@ const TEXT = 'text/plain; charset=utf-8';
 export class NodeRequests {
   readonly #deps: NodeRequestsDeps;
   readonly #context: ReplyContext;
+  readonly #pool = new BufferPool();
 
   constructor(deps: NodeRequestsDeps) {
     this.#deps = deps;
@@ -59,7 +84,7 @@ export class NodeRequests {
   /** Whether this node answers the request itself. While it leads, its server answers all that is not for nodes. */
   takes({ method, url = '' }: HttpRequest, leads: boolean): boolean {
     const path = pathOf(url);
-    if (path === SNAPSHOT_PATH) return true;
+    if (NODE_PATHS.has(path)) return true;
     if (leads || (method !== 'GET' && method !== 'HEAD')) return false;
     return HEALTH.has(path) || path === READINESS || asksOwnMetrics(url);
   }
@@ -69,7 +94,7 @@ export class NodeRequests {
     try {
       expectLegalHead(exchange);
       expectLegalHost(request);
-      if (exchange.path === SNAPSHOT_PATH) void this.#sendSnapshot(exchange);
+      if (NODE_PATHS.has(exchange.path)) void this.#answerNode(exchange);
       else if (exchange.path === READINESS) this.#answerReady(exchange);
       else if (exchange.path === METRICS) throw this.#noMetrics();
       else this.#answerHealth(exchange);
@@ -87,11 +112,18 @@ export class NodeRequests {
 
   /** For load balancers: 503 while no node is known to lead, as requests to this one then lead nowhere, and while it stops. */
   #answerReady(exchange: Exchange): void {
-    const { role, leader, problems } = this.#deps.state();
+    const { role, leader, problems, partitions } = this.#deps.state();
     const isReady = leader !== undefined && !this.#deps.closing();
     const writes = leader === undefined ? 'no_leader' : 'ok';
     const status = this.#deps.closing() ? 'draining' : leader === undefined ? 'no_leader' : 'ready';
-    const body = JSON.stringify({ status, writes, role, leader: leader ?? null, problems });
+    const body = JSON.stringify({
+      status,
+      writes,
+      role,
+      leader: leader ?? null,
+      ...partitionsJson(partitions),
+      problems,
+    });
     reply(exchange, { status: isReady ? 200 : 503, contentType: 'application/json', body }, this.#context);
   }
 
@@ -105,17 +137,39 @@ export class NodeRequests {
     );
   }
 
-  async #sendSnapshot(exchange: Exchange): Promise<void> {
-    const { trust, snapshots, clock, logger } = this.#deps;
+  async #answerNode(exchange: Exchange): Promise<void> {
+    const { trust, clock, logger } = this.#deps;
     try {
       if (!trust.isPassedOn(exchange.request.headers)) {
-        throw new TailraceError('permission_denied', 'only a node of this cluster gets a copy of its store');
+        throw new TailraceError('permission_denied', 'only a node of this cluster gets what nodes tell each other');
       }
-      const source = snapshots();
-      if (source === undefined) throw new TailraceError('unavailable', 'this node has no whole store now');
-      await sendBackup(exchange, source, { clock, logger, replyContext: this.#context });
+      if (exchange.path === CALLS_PATH) await this.#answerCall(exchange);
+      else await sendBackup(exchange, this.#rowsFor(exchange), { clock, logger, replyContext: this.#context });
     } catch (error) {
       refuseS2(exchange, asTailraceError(error), this.#context);
+    }
+  }
+
+  /** @throws TailraceError `unavailable` while it has none */
+  #rowsFor({ path, query }: Exchange): BackupSource {
+    const asked = new URLSearchParams(query);
+    if (path === BASIN_ROWS_PATH) return this.#deps.basinRows(asked);
+    const source = this.#deps.snapshots(Number(asked.get('partition') ?? 0));
+    if (source === undefined) throw new TailraceError('unavailable', 'this node has no whole store now');
+    return source;
+  }
+
+  async #answerCall(exchange: Exchange): Promise<void> {
+    const { memory, clock, answer } = this.#deps;
+    const limits = { wireBytesMax: NODE_CALL_BYTES_MAX, bodyBytesMax: NODE_CALL_BYTES_MAX, workload: undefined };
+    const shared = { budget: memory, strangers: memory, pool: this.#pool, watch: new UploadWatch(clock) };
+    const received = await readBody(exchange, { ...shared, ...limits });
+    try {
+      const call = parseClusterCall(parseJsonValue(Buffer.from(received.bytes).toString()));
+      const body = await answerOf(answer(call));
+      reply(exchange, { status: 200, contentType: 'application/json', body }, this.#context);
+    } finally {
+      received.release();
     }
   }
 }
@@ -123,6 +177,11 @@ export class NodeRequests {
 /** Whether a request is a scrape of the very node that it asks. */
 export function asksOwnMetrics(url: string): boolean {
   return pathOf(url) === METRICS && !OF_LEADER.test(url);
+}
+
+function partitionsJson(partitions: NodeState['partitions']): object {
+  if (partitions.length < 2) return {};
+  return { partitions: partitions.map(({ leader, ...rest }) => ({ ...rest, leader: leader ?? null })) };
 }
 
 function pathOf(url: string): string {

@@ -18,7 +18,7 @@ import { readerRoutes } from './readers.ts';
 import { recordRoutes } from './records.ts';
 import { type SendersDeps, senderRoutes } from './senders.ts';
 import { type StreamDeps, streamRoutes } from './streams.ts';
-import { ticketRoutes } from './tickets.ts';
+import { type TicketRouteDeps, ticketRoutes } from './tickets.ts';
 import { exchangeRoutes } from './token-exchange.ts';
 import { unrouted, wrongPath } from './unrouted.ts';
 import { type UsageRouteDeps, usageRoutes } from './usage.ts';
@@ -35,6 +35,7 @@ type S2Deps = AccessTokenDeps &
   RecordDeps &
   SendersDeps &
   StreamDeps &
+  TicketRouteDeps &
   UsageRouteDeps;
 
 /** What the HTTP port serves. */

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import type { Principal } from '../../access/grant.ts';
 import { checkTrust } from '../../access/tokens/issue.ts';
 import { type Basin, basinNotFound } from '../../log/basins.ts';
+import type { Provision } from '../../log/control-plane.ts';
 import type { Log } from '../../log/log.ts';
 import { TailraceError } from '../../model/error.ts';
 import { LOCATION } from '../../model/location.ts';
@@ -22,7 +23,31 @@ import { provisionHeaders, requestToken } from '../s2/provision.ts';
 
 const PATH = '/v1/basins/{basin}';
 
+/** How a basin is made in another partition: as the client asked for it. */
+export interface BasinMaking {
+  readonly mode: 'create' | 'ensure';
+  readonly basin: string;
+  readonly config: unknown;
+  readonly token?: string | undefined;
+}
+
+/** What a client is told of a basin that was made. */
+export interface MadeBasin {
+  readonly outcome: Provision;
+  readonly it: Pick<Basin, 'name' | 'createdAt' | 'deletedAt'>;
+}
+
+/** Basins of all partitions of a cluster. */
+export interface BasinsElsewhere {
+  /** Durable ones, in the order of their names. @throws TailraceError `unavailable` */
+  list(): Promise<readonly Basin[]>;
+  /** Makes one where it belongs; undefined where that is the log of this server. @throws TailraceError */
+  make(making: BasinMaking): Promise<MadeBasin | undefined>;
+}
+
 export interface BasinDeps extends ControlRouteDeps {
+  /** Undefined where all basins are in one log. */
+  readonly basinsElsewhere?: BasinsElsewhere | undefined;
   readonly log: Pick<Log, 'basin' | 'listBasins' | 'createBasin' | 'ensureBasin' | 'reconfigureBasin' | 'deleteBasin'>;
 }
 
@@ -62,7 +87,8 @@ async function listBasins(exchange: Exchange, deps: BasinDeps): Promise<void> {
   const page = pageOf(exchange.query, 'basin');
   await turnForPage(exchange, page, deps);
   const { prefix, startAfter, limit } = page;
-  const seen = deps.log.listBasins().filter(({ name }) => principal.allows('list-basins', name));
+  const all = (await deps.basinsElsewhere?.list()) ?? deps.log.listBasins();
+  const seen = all.filter(({ name }) => principal.allows('list-basins', name));
   const found = seen.filter(({ name }) => name.startsWith(prefix) && name > startAfter);
   const basins = found.slice(0, limit).map(basinInfo);
   replyJson(exchange, 200, { basins, has_more: found.length > limit }, deps);
@@ -77,7 +103,8 @@ async function createBasin(exchange: Exchange, deps: BasinDeps): Promise<void> {
   const request = parseBasinConfigRequest(config);
   expectMayTrust(principal, name, request.oidc, deps);
   expectLocation(location);
-  const { outcome, it } = await deps.log.createBasin(name, request, token);
+  const made = await deps.basinsElsewhere?.make({ mode: 'create', basin: name, config, token });
+  const { outcome, it } = made ?? (await deps.log.createBasin(name, request, token));
   replyJson(exchange, outcome === 'created' ? 201 : 200, basinInfo(it), deps, provisionHeaders(outcome));
 }
 
@@ -96,7 +123,8 @@ async function ensureBasin(exchange: Exchange, name: string, deps: BasinDeps): P
   const request = parseBasinConfigRequest(config);
   expectMayTrust(principal, name, request.oidc, deps);
   expectLocation(location);
-  const { outcome, it } = await deps.log.ensureBasin(name, request);
+  const made = await deps.basinsElsewhere?.make({ mode: 'ensure', basin: name, config });
+  const { outcome, it } = made ?? (await deps.log.ensureBasin(name, request));
   replyJson(exchange, outcome === 'created' ? 201 : 200, basinInfo(it), deps, provisionHeaders(outcome));
 }
 
@@ -128,7 +156,7 @@ async function deleteBasin(exchange: Exchange, name: string, deps: BasinDeps): P
   reply(exchange, { status: 202, body: '' }, deps.replyContext);
 }
 
-function basinInfo({ name, createdAt, deletedAt }: Basin): Record<string, unknown> {
+function basinInfo({ name, createdAt, deletedAt }: MadeBasin['it']): Record<string, unknown> {
   return {
     name,
     location: LOCATION.name,
@@ -145,6 +173,18 @@ const location = z
 
 export const ensureShape = z.object({ config: z.unknown().optional(), location });
 export const createShape = ensureShape.extend({ basin: nameShape(basinNameFault) });
+
+/** Makes a basin of this log for another node, which has asked whether the caller may. @throws TailraceError as the routes */
+export async function makeForNode(
+  { mode, basin, config, token }: BasinMaking,
+  log: BasinDeps['log'],
+): Promise<MadeBasin> {
+  const request = parseBasinConfigRequest(config);
+  const make = mode === 'create' ? log.createBasin(basin, request, token) : log.ensureBasin(basin, request);
+  const { outcome, it } = await make;
+  const { name, createdAt, deletedAt } = it;
+  return { outcome, it: { name, createdAt, deletedAt } };
+}
 
 /** The policy belongs into `config`: beside it, it would be ignored. @throws TailraceError `bad_json` */
 function withoutPolicy(body: unknown): unknown {
