@@ -4,6 +4,7 @@ import type { OneAtATime } from '../encoding/one-at-a-time.ts';
 import type { Clock } from '../model/clock.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { LatchingEngine } from '../storage/latching-engine.ts';
+import type { Replica } from '../storage/replicated/replica.ts';
 import type { KeyBucket, ReplicatedLog } from '../storage/replicated/replicated-log.ts';
 import type { NodeUrls } from './node-info.ts';
 import type { ServedWhileFollowing, ServedWhileLeading } from './served.ts';
@@ -40,6 +41,8 @@ export interface ReplicationOptions {
   readonly caFile: string | undefined;
   /** What is wrong with the node besides, as sentences for operators. */
   problems(): readonly string[];
+  /** Called with a store that is about to be followed, also with each that takes its place; nothing is applied meanwhile. */
+  opened?(replica: Replica): Promise<void>;
   /** Called with what a publish took. */
   onPublished?(tookMs: number, bytes: number): void;
 }

@@ -124,6 +124,18 @@ export class Replication {
     return this.nodes.filter(({ url }) => url !== this.#options.urls.url);
   }
 
+  /** Applies all that the log holds now. @throws TailraceError `unavailable` when that is not known, or takes too long */
+  catchUp(): Promise<void> {
+    // Who leads writes it.
+    if (this.#role === 'leading') return Promise.resolve();
+    return this.#follower?.catchUp() ?? Promise.reject(notFollowing());
+  }
+
+  /** What turned out to be damaged in the store that this node has now. */
+  damaged(error: TailraceError): void {
+    this.#damaged(this.#local, error);
+  }
+
   /** How often this node saw the leader change since it started. */
   get leaderChanges(): number {
     return this.#leadership.changes;
@@ -186,6 +198,7 @@ export class Replication {
         const canFollow = found.type === 'member' && (await this.#canFollow(found.base));
         if (canFollow && !mustCopy) {
           this.#problem = undefined;
+          if (this.#replica !== undefined) await this.#options.opened?.(this.#replica);
           this.#scrubStore();
           await this.#follow();
           this.#leadership.start();

@@ -6,7 +6,7 @@ import { request as requestSecurely } from 'node:https';
 import { asTailraceError, TailraceError } from '../model/error.ts';
 import { BACKUP_STALL_MS } from '../model/limits.ts';
 import type { Entry } from '../storage/engine.ts';
-import { readBackup } from '../storage/offline/backup-format.ts';
+import { readBackup, readTransfer } from '../storage/offline/backup-format.ts';
 import { restoreRows } from '../storage/offline/restore.ts';
 import { verifiedPages } from '../storage/offline/verify.ts';
 
@@ -44,6 +44,23 @@ export async function takeSnapshot(file: string, source: SnapshotSource): Promis
   } finally {
     response.destroy();
   }
+}
+
+/** The rows of a basin that another node sends, in any order. @throws TailraceError `unavailable` also where they break off */
+export async function* rowsFromNode(source: SnapshotSource): AsyncGenerator<readonly Entry[]> {
+  const response = await ask(source);
+  try {
+    if (response.statusCode !== 200) throw noRows(source, `HTTP ${response.statusCode}`);
+    yield* readTransfer(response);
+  } catch (cause) {
+    throw noRows(source, 'they broke off', cause);
+  } finally {
+    response.destroy();
+  }
+}
+
+function noRows({ url }: SnapshotSource, why: string, cause?: unknown): TailraceError {
+  return new TailraceError('unavailable', `the node ${url} sent no rows: ${why}`, { cause });
 }
 
 async function ask({ url, path, headers, caFile, signal }: SnapshotSource): Promise<IncomingMessage> {

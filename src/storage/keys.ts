@@ -33,7 +33,7 @@ export const FAMILY = {
   summaries: 11,
   /** `[12][stream u64][first seq u64]` → which trace ids long runs of blocks may have: see `trace-rows.ts`. */
   traces: 12,
-  /** `[13][UTF-8 name]` → the partition of a cluster that a basin is in. */
+  /** `[13][UTF-8 name]` → in which partition of a cluster the basin is: see `place-rows.ts`. */
   places: 13,
   /** `[255]`: the engine's own probe and filler rows, not data of the log. */
   engine: 255,

@@ -110,3 +110,18 @@ export const COMMAND_CHUNKS_MAX = 128;
 /** What the monitoring port of a server may answer, and how long it may take. */
 export const MONITORING_BYTES_MAX = 4 * MiB;
 export const MONITORING_CALL_MS = 2_000;
+
+/** What one node may ask another one in one call, and how long it waits for the answer. */
+export const NODE_CALL_BYTES_MAX = 4 * MiB;
+export const NODE_CALL_MS = 10_000;
+
+/** A basin that moves: how often a step is tried and after how long, and how long nothing may be copied. */
+export const MOVE_TRIES_MAX = 20;
+export const MOVE_RETRY_MS = 1_000;
+export const MOVE_STALL_MS = 60_000;
+
+/** How long a session of the page counts where another node knows it. */
+export const BORROWED_SESSION_MS = 5_000;
+
+/** How often places of basins that are gone are removed. */
+export const PLACES_SWEPT_MS = 60 * 60 * 1_000;

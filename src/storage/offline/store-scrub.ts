@@ -20,6 +20,7 @@ import {
   readStreamKey,
   streamStateKey,
 } from '../keys.ts';
+import { readPendingWork } from '../move-rows.ts';
 import { readPlace } from '../place-rows.ts';
 import { decodeToken } from '../token-rows.ts';
 import { decodeBasin, decodeStream, decodeStreamState, type StreamStateRow } from '../values.ts';
@@ -32,7 +33,7 @@ const ROWS: ReadonlyMap<number, (row: Entry) => void> = new Map([
   [FAMILY.basins, ({ key, value }: Entry) => void [readBasinKey(key), decodeBasin(value)]],
   [FAMILY.streams, ({ key, value }) => void [readStreamKey(key), decodeStream(value)]],
   [FAMILY.tokensByHash, ({ value }) => void decodeToken(value)],
-  [FAMILY.pendingWork, ({ key, value }) => void [readPendingKey(key), decodePending(value)]],
+  [FAMILY.pendingWork, (row) => void readPendingWork(row)],
   [FAMILY.places, (row) => void readPlace(row)],
 ]);
 

@@ -7,7 +7,8 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { TailraceError } from '../../model/error.ts';
 import { partitionOfNumber } from '../../model/partition-numbers.ts';
 import type { Entry } from '../engine.ts';
-import { FAMILY, isPending, readBasinKey, readPendingKey, readStreamKey } from '../keys.ts';
+import { FAMILY, isPending, type PendingKind, readBasinKey, readStreamKey } from '../keys.ts';
+import { readPendingWork } from '../move-rows.ts';
 import { readPlace } from '../place-rows.ts';
 import { decodeSigningKeys, decodeToken } from '../token-rows.ts';
 import {
@@ -148,7 +149,7 @@ class StoreVerifier {
     [FAMILY.dedupe, () => {}],
     [FAMILY.summaries, (row) => this.#summaryRows().row(row)],
     [FAMILY.traces, (row) => this.#summaryRows().traceRow(row)],
-    [FAMILY.places, () => {}],
+    [FAMILY.places, (row) => void readPlace(row)],
     [FAMILY.engine, () => {}],
   ]);
 

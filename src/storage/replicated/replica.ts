@@ -24,6 +24,8 @@ export class Replica {
   readonly local: LatchingEngine;
   /** Asked for each transaction while a log follows this store; it is written at once where that is undefined. */
   applyWrites: ApplyWrites | undefined;
+  /** Told of each transaction that is written, whoever leads; it must not throw. */
+  onWritten: ((writes: readonly Write[]) => Promise<void>) | undefined;
   #state: ReplicaState;
   #durable: number;
   #passedOver = 0;
@@ -114,6 +116,7 @@ export class Replica {
       const commit = (): Promise<void> => this.local.commit([...writes, row], { mayUseReserve: true });
       await (this.applyWrites?.(writes, commit) ?? commit()).finally(() => this.#writing--);
       this.#durable = next.sequence;
+      await this.onWritten?.(writes);
     }
     this.#state = next;
   }
