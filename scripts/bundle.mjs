@@ -23,8 +23,8 @@ const COMMON_COMMANDS = 8;
 /** Where commands find the server. It is as deep as the folders of src/, for what its modules find beside dist/src/. */
 const SERVER = 'server';
 
-/** The modules of the server that commands load, each when it is needed. */
-const SERVER_ENTRIES = ['server', 'index', 'cluster-node'];
+/** The modules of the server that commands load, each when it is needed, by the names of their files. */
+const SERVER_ENTRIES = { server: 'src/server.js', index: 'src/index.js', 'cluster-node': 'src/node/cluster-node.js' };
 
 /** Replaces `<dist>/cli`. @throws Error when a module of the server would be in the bundle */
 export async function bundleCommandLine(dist) {
@@ -47,7 +47,7 @@ export async function bundleCommandLine(dist) {
   });
   await bundle.close();
   const imported = output.flatMap(({ imports = [], dynamicImports = [] }) => [...imports, ...dynamicImports]);
-  const entries = SERVER_ENTRIES.filter((name) => imported.includes(serverEntry(`src/${name}.js`)));
+  const entries = Object.entries(SERVER_ENTRIES).filter(([, file]) => imported.includes(serverEntry(file)));
   if (entries.length > 0) await bundleServer(entries, dist, path.join(made, SERVER), loadedFromSource(imported, dist));
   const modules = output.flatMap((file) => file.moduleIds ?? []).map((id) => path.relative(dist, id));
   expectClientOnly(modules);
@@ -58,8 +58,8 @@ export async function bundleCommandLine(dist) {
 
 /** How commands import one of the entries; undefined for other files. */
 function serverEntry(file) {
-  const name = SERVER_ENTRIES.find((entry) => file === `src/${entry}.js`);
-  return name === undefined ? undefined : `./${SERVER}/${name}.js`;
+  const entry = Object.entries(SERVER_ENTRIES).find(([, source]) => source === file);
+  return entry === undefined ? undefined : `./${SERVER}/${entry[0]}.js`;
 }
 
 /** Modules that are not in a bundle: `found` says how its files import one, or undefined for others. */
@@ -82,7 +82,7 @@ async function bundleServer(entries, dist, dir, kept) {
   const source = (file) => path.join(dist, 'src', file);
   const bundle = await rolldown({
     input: {
-      ...Object.fromEntries(entries.map((name) => [name, source(`${name}.js`)])),
+      ...Object.fromEntries(entries.map(([name, file]) => [name, path.join(dist, file)])),
       // A program of its own.
       'match-thread': source('otlp/match/match-thread.js'),
     },

@@ -167,7 +167,7 @@ export default {
       to: {
         path: '^(src|scripts|test)/',
         pathNot: [
-          '^src/(index|server|cluster-node|config|init/parse-init|init/declared-change)[.]ts$',
+          '^src/(index|server|node/cluster-node|config|init/parse-init|init/declared-change)[.]ts$',
           '^src/(client|model|encoding|observe|settings)/',
         ],
       },

@@ -12,7 +12,7 @@ import type { TailraceServer } from './tailrace-server.ts';
  */
 export async function createServer(options: ServerOptions = {}, parts: StoreParts = {}): Promise<TailraceServer> {
   if (options.cluster === undefined) return composeServer(options, parts);
-  return (await import('./cluster-node.ts')).createClusterNode(options, parts);
+  return (await import('./node/cluster-node.ts')).createClusterNode(options, parts);
 }
 
 // A client for a server in another process.

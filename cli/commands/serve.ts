@@ -94,7 +94,7 @@ async function serverFor(
   // never: without this a server that gets large bodies keeps hundreds of megabytes of them.
   process.env.MIMALLOC_PURGE_DELAY ??= '0';
   if (config.cluster === undefined) return (await import('../../src/server.ts')).createServer(config, parts);
-  return (await import('../../src/cluster-node.ts')).createClusterNode(config, parts);
+  return (await import('../../src/node/cluster-node.ts')).createClusterNode(config, parts);
 }
 
 /** Undefined when none wants to be told. A store that takes no writes until a restart is not alive, as for `/health`. */

@@ -3,33 +3,33 @@
  * is not here, or not allowed as far as is known here, goes to the node that leads, which says it as ever.
  */
 
-import { BasinRule } from './access/basin-rule.ts';
-import type { NodeTrust } from './access/node-trust.ts';
-import { originsOf } from './build-access.ts';
-import type { Config } from './config.ts';
-import { BufferPool } from './encoding/buffer-pool.ts';
-import type { MemoryBudget } from './encoding/memory-budget.ts';
-import { endServing } from './end-serving.ts';
-import { FollowedAccess } from './followed-access.ts';
-import { UploadWatch } from './http/body/upload-watch.ts';
-import type { ListenerHandlers } from './http/connection/handlers.ts';
-import type { LentPorts } from './http/lent-requests.ts';
-import { readerPortRoutes } from './http/routes/reader-port.ts';
-import { HttpServer } from './http/server.ts';
-import { LateSocketServer } from './late-socket-server.ts';
-import type { CatchUp } from './log/follow/look-again.ts';
-import { Log } from './log/log.ts';
-import type { Clock } from './model/clock.ts';
-import { asTailraceError, type TailraceError } from './model/error.ts';
-import { Audit } from './observe/audit.ts';
-import { EventLoopDelay } from './observe/event-loop-delay.ts';
-import type { Logger } from './observe/logger.ts';
-import { Metrics } from './observe/metrics.ts';
-import { Senders } from './observe/senders.ts';
-import type { Warnings } from './observe/warnings.ts';
-import { ReaderSet } from './readers/reader-set.ts';
-import type { Write } from './storage/engine.ts';
-import { type Replica, readOnly } from './storage/replicated/replica.ts';
+import type { Access } from '../access/access.ts';
+import { BasinRule } from '../access/basin-rule.ts';
+import type { NodeTrust } from '../access/node-trust.ts';
+import { originsOf } from '../build-access.ts';
+import type { Config } from '../config.ts';
+import { BufferPool } from '../encoding/buffer-pool.ts';
+import type { MemoryBudget } from '../encoding/memory-budget.ts';
+import { endServing } from '../end-serving.ts';
+import { UploadWatch } from '../http/body/upload-watch.ts';
+import type { ListenerHandlers } from '../http/connection/handlers.ts';
+import type { LentPorts } from '../http/lent-requests.ts';
+import { readerPortRoutes } from '../http/routes/reader-port.ts';
+import { HttpServer } from '../http/server.ts';
+import { LateSocketServer } from '../late-socket-server.ts';
+import type { CatchUp } from '../log/follow/look-again.ts';
+import { Log } from '../log/log.ts';
+import type { Clock } from '../model/clock.ts';
+import { asTailraceError, type TailraceError } from '../model/error.ts';
+import type { Audit } from '../observe/audit.ts';
+import type { EventLoopDelay } from '../observe/event-loop-delay.ts';
+import type { Logger } from '../observe/logger.ts';
+import type { Metrics } from '../observe/metrics.ts';
+import { Senders } from '../observe/senders.ts';
+import type { Warnings } from '../observe/warnings.ts';
+import { ReaderSet } from '../readers/reader-set.ts';
+import type { Write } from '../storage/engine.ts';
+import { type Replica, readOnly } from '../storage/replicated/replica.ts';
 
 export interface FollowingServerParts {
   readonly config: Config;
@@ -38,8 +38,14 @@ export interface FollowingServerParts {
   readonly warnings: Warnings;
   readonly trust: NodeTrust;
   readonly lentPorts: LentPorts;
+  /** Who may read, as the node knows it. */
+  readonly access: Access;
   /** Shared with what the node passes on. */
   readonly memory: MemoryBudget;
+  /** Of the node. */
+  readonly metrics: Metrics;
+  readonly audit: Audit;
+  readonly loop: EventLoopDelay;
   readonly replica: Replica;
   /** Applies all that the log of the cluster holds now. */
   readonly catchUp: CatchUp;
@@ -57,27 +63,25 @@ export interface FollowingServerParts {
 export class FollowingServer {
   readonly #parts: FollowingServerParts;
   readonly #log: Log;
-  readonly #access: FollowedAccess;
   readonly #http: HttpServer;
   readonly #readers: ReaderSet;
-  readonly #rest: readonly { close(): unknown }[];
+  readonly #unwatch: () => void;
   #isBroken = false;
 
-  private constructor(parts: FollowingServerParts, log: Log, access: FollowedAccess, metrics: Metrics) {
-    const { config, clock, logger, warnings, trust, memory, elsewhere, lentPorts } = parts;
+  private constructor(parts: FollowingServerParts, log: Log) {
+    const { config, clock, logger, warnings, trust, memory, elsewhere, lentPorts, access, metrics, audit, loop } =
+      parts;
     this.#parts = parts;
     this.#log = log;
-    this.#access = access;
     const pool = new BufferPool();
     const readers = new ReaderSet({ clock, pool, memory });
-    const audit = new Audit(logger, clock);
     const senders = new Senders(clock);
     const basinRule = new BasinRule({ defaultBasin: config.defaultBasin, hostSuffix: config.basinHostSuffix });
     const onFatal = (error: unknown): void => this.#break(error);
     const reporting = { logger, audit, warnings, onFatal };
-    const shared = { log, access: access.access, basinRule, readers, origins: originsOf(config), proxies: trust };
+    const shared = { log, access, basinRule, readers, origins: originsOf(config), proxies: trust };
     const sockets = new LateSocketServer(async () => {
-      const { createSocketServer } = await import('./socket/server.ts');
+      const { createSocketServer } = await import('../socket/server.ts');
       return createSocketServer({ ...shared, ...reporting, elsewhere });
     });
     const common = {
@@ -87,13 +91,11 @@ export class FollowingServer {
         ...{ wireBytesMax: config.wireBytesMax, bodyBytesMax: config.bodyBytesMax },
       },
     };
-    const loop = EventLoopDelay.start(() => clock.monotonicMs());
-    metrics.watch({
-      ...{ memory, loop, storeBytesMax: config.storeBytesMax, connections: () => parts.connections() },
+    this.#unwatch = metrics.watch({
+      ...{ memory, loop, storeBytesMax: config.storeBytesMax, connections: parts.connections },
       ...{ stat: () => log.stat(), received: () => new Map(), recentSenders: () => [], lastBackup: () => undefined },
     });
     this.#readers = readers;
-    this.#rest = [audit, loop];
     this.#http = new HttpServer({
       ...common,
       routes: (replyContext) => readerPortRoutes({ ...common, replyContext }),
@@ -110,20 +112,19 @@ export class FollowingServer {
 
   /** Nothing may be applied to the replica until it resolves. @throws TailraceError `config`, `corrupt`, `storage` */
   static async open(parts: FollowingServerParts): Promise<FollowingServer> {
-    const { config, clock, replica, catchUp } = parts;
+    const { clock, replica, catchUp } = parts;
     const engine = readOnly(replica.local);
-    const metrics = new Metrics();
     const onFatal = (error: TailraceError): void => server.#break(error);
-    const options = { clock, observer: metrics, onFatal, onDamaged: parts.onDamaged };
+    const options = { clock, observer: parts.metrics, onFatal, onDamaged: parts.onDamaged };
     const log = await Log.follow(engine, options, catchUp);
-    const server: FollowingServer = new FollowingServer(
-      parts,
-      log,
-      await FollowedAccess.load(engine, config, clock),
-      metrics,
-    );
+    const server: FollowingServer = new FollowingServer(parts, log);
     replica.applyWrites = (writes, commit) => server.#apply(writes, commit);
     return server;
+  }
+
+  /** What it reads from. */
+  get log(): Log {
+    return this.#log;
   }
 
   get handlers(): ListenerHandlers {
@@ -133,10 +134,9 @@ export class FollowingServer {
   /** Readers end as at a restart. */
   async close(withinMs: number): Promise<void> {
     this.#parts.replica.applyWrites = undefined;
+    this.#unwatch();
     await endServing([this.#http], this.#readers, this.#parts.clock, withinMs);
     await this.#log.close();
-    await this.#access.access.close();
-    for (const part of this.#rest) await part.close();
   }
 
   /** What is in the log of the cluster is written whatever comes of it here. */
@@ -148,7 +148,6 @@ export class FollowingServer {
     };
     try {
       await this.#log.applying(writes, commitOnce);
-      this.#access.follow(writes);
     } catch (error) {
       await (committing ?? commitOnce());
       this.#break(error);
