@@ -23,6 +23,8 @@ export interface ClusterSetup {
   readonly token: string;
   /** Files of each node and of what it trusts, where the nodes have TLS. */
   readonly tls?: { readonly cert: string; readonly key: string; readonly ca: string };
+  /** One without it. */
+  readonly partitions?: number;
   /** The command line, where it is not that of the tests. */
   readonly main?: string;
 }
@@ -53,7 +55,7 @@ export class ClusterNode {
   private constructor(setup: ClusterSetup, name: string, ports: readonly [number, number]) {
     const [port, grpcPort] = ports;
     const { urls, monitors } = setup.nats;
-    const { tls } = setup;
+    const { tls, partitions = 1 } = setup;
     this.#setup = setup;
     this.main = setup.main;
     this.port = port;
@@ -63,6 +65,7 @@ export class ClusterNode {
       ...['--port', String(port), '--grpc-port', String(grpcPort), '--node-url', this.url],
       ...['--cluster', urls.join(','), '--cluster-monitor', monitors.join(',')],
       ...['--cluster-replicas', String(setup.replicas)],
+      ...(partitions === 1 ? [] : ['--cluster-partitions', String(partitions)]),
       ...(tls === undefined ? [] : ['--tls-cert', tls.cert, '--tls-key', tls.key, '--cluster-ca', tls.ca]),
     ];
   }

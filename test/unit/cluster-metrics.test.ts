@@ -15,7 +15,11 @@ const node = (url: string, role: NodeInfo['role'], sequence: number, problems: r
 });
 const A = node('http://a', 'leading', 20_000);
 const seen = (...nodes: readonly NodeInfo[]) =>
-  describeCluster({ name: 'shops', leader: 'http://a', nodes, own: { ...A, sequence: 30_000 } }).nodes;
+  describeCluster({
+    name: 'shops',
+    partitions: [{ partition: 0, leader: 'http://a', nodes, own: { ...A, sequence: 30_000 }, basins: 1 }],
+    moves: [],
+  }).nodes;
 
 test('a node is behind by what both said last, and the one that leads never is', () => {
   const [a, b] = seen(A, node('http://b', 'following', 19_990));
@@ -28,6 +32,25 @@ test('a node that is far behind has a problem, and one command less is none', ()
   expect(seen(A, node('http://b', 'following', far))[1]?.problems).toEqual([]);
   const [, late] = seen(A, node('http://b', 'following', far - 1));
   expect(late?.problems).toEqual([expect.stringContaining('10001 commands behind')]);
+});
+
+test('a node is as far behind as in the worst of its partitions, and leads where it leads one of them', () => {
+  const [own, other] = [node('http://b', 'leading', 7), node('http://b', 'following', 19_000)];
+  const state = describeCluster({
+    name: 'shops',
+    partitions: [
+      { partition: 0, leader: 'http://a', nodes: [A, other], own: A, basins: 1 },
+      { partition: 1, leader: 'http://b', nodes: [own], own: { ...A, role: 'joining', sequence: 2 }, basins: 0 },
+      { partition: 2, leader: undefined, nodes: [], own: { ...A, role: 'following' }, basins: undefined },
+    ],
+    moves: [],
+  });
+  expect(state.nodes.map(({ role, lag, sequence }) => ({ role, lag, sequence }))).toEqual([
+    { role: 'leading', lag: 5, sequence: 20_000 },
+    { role: 'leading', lag: 1_000, sequence: 19_000 },
+  ]);
+  expect(state.nodes[0]?.partitions.map(({ role }) => role)).toEqual(['leading', 'joining', 'following']);
+  expect(state.partitions.map(({ problems }) => problems.length)).toEqual([0, 0, 1]);
 });
 
 test('a node that joins has a problem, in its own words where it has some', () => {
