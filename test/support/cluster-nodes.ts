@@ -3,6 +3,8 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { decodeNode, memberPrefix } from '../../src/cluster/node-info.ts';
+import type { NodeRole } from '../../src/model/cluster-state.ts';
+import { partitionDir } from '../../src/storage/data-dir.ts';
 import { openLmdbEngine } from '../../src/storage/lmdb.ts';
 import { openJetstreamLog } from '../../src/storage/replicated/jetstream-log.ts';
 import { openKeyBucket } from '../../src/storage/replicated/key-bucket.ts';
@@ -34,6 +36,14 @@ export interface Standing {
   readonly leads: boolean;
   readonly leader: string | undefined;
   readonly problems: readonly string[];
+  /** Where there are several, and as far as the node says it. */
+  readonly partitions: readonly StandingInPartition[];
+}
+
+interface StandingInPartition {
+  readonly partition: number;
+  readonly role: NodeRole;
+  readonly leader: string | null;
 }
 
 /** The name that a cluster has without `--cluster-name`. */
@@ -113,19 +123,36 @@ export class ClusterNode {
       const ca = tls === undefined ? undefined : readFileSync(tls.ca, 'utf8');
       const signal = AbortSignal.timeout(ANSWER_MS);
       const { status, body } = await call(this.port, { method: 'GET', path: '/readyz', ca, signal });
-      const { role, leader, problems = [] } = JSON.parse(body.toString()) as Readonly<Record<string, never>>;
-      return { leads: role === undefined && status === 200, leader: leader ?? undefined, problems };
+      const said = JSON.parse(body.toString()) as Readonly<Record<string, never>>;
+      const { role, leader, problems = [], partitions = [] } = said;
+      return { leads: role === undefined && status === 200, leader: leader ?? undefined, problems, partitions };
     } catch {
       return undefined;
     }
   }
 }
 
-/** Resolves with the node that leads, when one of these says that it does. */
+/** Resolves with the node that leads partition 0, when one of these says that it does. */
 export async function leaderOf(nodes: readonly ClusterNode[]): Promise<ClusterNode> {
   for (;;) {
     const standings = await Promise.all(nodes.map((node) => node.standing()));
     const leader = nodes.find((_, i) => standings[i]?.leads === true);
+    if (leader !== undefined) return leader;
+    await pause(LOOK_MS);
+  }
+}
+
+/** Resolves with the node that leads a partition: one that says so, or that another one names and that answers. */
+export async function leaderOfPartition(nodes: readonly ClusterNode[], partition: number): Promise<ClusterNode> {
+  if (partition === 0) return leaderOf(nodes);
+  for (;;) {
+    const standings = await Promise.all(nodes.map((node) => node.standing()));
+    const said = standings.map((standing) => standing?.partitions.find((each) => each.partition === partition));
+    // The node that leads partition 0 does not say what else it leads.
+    const named = said.find((each) => each?.role === 'following' && each.leader !== null)?.leader;
+    const leader =
+      nodes.find((_, i) => said[i]?.role === 'leading') ??
+      nodes.find(({ url }, i) => url === named && standings[i]?.leads === true);
     if (leader !== undefined) return leader;
     await pause(LOOK_MS);
   }
@@ -140,18 +167,21 @@ export async function untilStanding(node: ClusterNode, holds: (standing: Standin
   }
 }
 
-/** Resolves when so many nodes say that they have applied all that the log holds now. @throws Error after half a minute */
-export async function untilFollowed({ nats, replicas }: ClusterSetup, count: number): Promise<void> {
+/** Resolves when so many nodes say that they have applied all that the logs hold now. @throws Error after half a minute */
+export async function untilFollowed({ nats, replicas, partitions = 1 }: ClusterSetup, count: number): Promise<void> {
   const link = await connectNats({ servers: nats.urls, name: 'test' });
   try {
     const bucket = await openKeyBucket(link, { cluster: CLUSTER, replicas });
-    const { last } = await (await openLog(link, replicas)).bounds();
     const until = performance.now() + FOLLOW_MS;
-    for (;;) {
-      if (performance.now() > until) throw new Error(`not all nodes have followed the log to ${last}`);
-      const nodes = [...(await bucket.list(memberPrefix(0))).values()].map(decodeNode);
-      if (nodes.filter(({ sequence }) => sequence >= last).length >= count) return;
-      await pause(LOOK_MS);
+    for (let partition = 0; partition < partitions; partition++) {
+      const { last } = await (await openLog(link, replicas, partition)).bounds();
+      for (;;) {
+        const what = `the log of partition ${partition} to ${last}`;
+        if (performance.now() > until) throw new Error(`not all nodes have followed ${what}`);
+        const nodes = [...(await bucket.list(memberPrefix(partition))).values()].map(decodeNode);
+        if (nodes.filter(({ sequence }) => sequence >= last).length >= count) break;
+        await pause(LOOK_MS);
+      }
     }
   } finally {
     await link.close();
@@ -159,12 +189,16 @@ export async function untilFollowed({ nats, replicas }: ClusterSetup, count: num
 }
 
 /** Applies to the store of a node that does not run what the log has and it has not. Returns how far it is then. */
-export async function catchUpStopped({ nats, replicas }: ClusterSetup, dataDir: string): Promise<number> {
+export async function catchUpStopped(
+  { nats, replicas }: ClusterSetup,
+  dataDir: string,
+  partition = 0,
+): Promise<number> {
   const link = await connectNats({ servers: nats.urls, name: 'test' });
-  const local = await openLmdbEngine({ path: dataDir });
+  const local = await openLmdbEngine({ path: partitionDir(dataDir, partition) });
   try {
     const replica = await Replica.open(local);
-    await catchUp(await openLog(link, replicas), replica);
+    await catchUp(await openLog(link, replicas, partition), replica);
     return replica.sequence;
   } finally {
     await local.close();
@@ -172,8 +206,8 @@ export async function catchUpStopped({ nats, replicas }: ClusterSetup, dataDir: 
   }
 }
 
-function openLog(link: NatsLink, replicas: 1 | 3): Promise<ReplicatedLog> {
-  return openJetstreamLog(link, { cluster: CLUSTER, replicas, partition: 0 });
+function openLog(link: NatsLink, replicas: 1 | 3, partition: number): Promise<ReplicatedLog> {
+  return openJetstreamLog(link, { cluster: CLUSTER, replicas, partition });
 }
 
 function pause(ms: number): Promise<void> {

@@ -10,12 +10,14 @@ import type { Append, Observation, Operation, Outcome } from './history.ts';
 import { sdkOf, textBatch } from './sdk.ts';
 import type { Target } from './writers.ts';
 
-const BASIN = 'telemetry';
+const DEFAULT_BASIN = 'telemetry';
 const STREAM = 'history';
 const PATH = `/v1/streams/${STREAM}/records`;
 /** A read that returns this many records may have ended before the tail. */
 const PAGE = 1_000;
 const SESSION_BATCHES = 4;
+/** The status of an append whose condition does not hold. */
+const CONDITION = 412;
 /** Before a client asks a server again that gave no answer; and how often one that follows looks whether all is over. */
 const PAUSE_MS = 50;
 
@@ -192,6 +194,8 @@ async function append(
     history.add({ ...known, ended: Number.POSITIVE_INFINITY, outcome: 'indefinite' });
     return 'indefinite';
   }
+  if (answer.status !== 200 && answer.status !== CONDITION)
+    throw new Error(`${answer.status} ${JSON.stringify(answer.json)}`);
   const ended = history.moment();
   const { seq_num_mismatch: seenSeqNum, fencing_token_mismatch: seenToken } = answer.json;
   if (answer.status !== 200) {
@@ -245,7 +249,9 @@ async function tailing(client: string, { call, history, isOver }: Shared): Promi
 
 /** Several batches of one session under way at once; when it breaks, batches without an ack have an unknown outcome. */
 async function sessioning(client: string, { history, acked, isOver, pace }: Shared, target: Target): Promise<void> {
-  const stream = sdkOf(target).basin(BASIN).stream(STREAM, { forceTransport: 's2s' });
+  const stream = sdkOf(target)
+    .basin(target.basin ?? DEFAULT_BASIN)
+    .stream(STREAM, { forceTransport: 's2s' });
   const session = await stream.appendSession({ maxInflightBatches: SESSION_BATCHES }).catch(noAnswer);
   if (session === undefined) return;
   const one = async (): Promise<boolean> => {
@@ -272,7 +278,9 @@ async function sessioning(client: string, { history, acked, isOver, pace }: Shar
 }
 
 async function following(_client: string, { history, isOver }: Shared, target: Target): Promise<void> {
-  const stream = sdkOf(target).basin(BASIN).stream(STREAM, { forceTransport: 's2s' });
+  const stream = sdkOf(target)
+    .basin(target.basin ?? DEFAULT_BASIN)
+    .stream(STREAM, { forceTransport: 's2s' });
   const from = history.followed.reduce((most, seen) => Math.max(most, seen.from + seen.bodies.length), 0);
   const bodies: string[] = [];
   history.followed.push({ from, bodies });
@@ -320,7 +328,7 @@ function ask(target: Target, agent: Agent, method: string, path: string, body?: 
     const text = body === undefined ? undefined : JSON.stringify(body);
     const headers = {
       authorization: `Bearer ${target.token}`,
-      's2-basin': BASIN,
+      's2-basin': target.basin ?? DEFAULT_BASIN,
       ...(text === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }),
     };
     const sent = request({ port: target.port, host: '127.0.0.1', method, path, agent, headers }, (answer) => {

@@ -21,7 +21,10 @@ const otlp = protobuf.Root.fromJSON(OTLP);
 export function readStream(target: Target, stream: string): Promise<readonly ReadRecord[]> {
   const path = `/v1/streams/${encodeURIComponent(stream)}/records?seq_num=0`;
   const socket = new WebSocket(`ws://127.0.0.1:${target.port}${path}`, 's2.proto', {
-    headers: target.token === '' ? {} : { authorization: `Bearer ${target.token}` },
+    headers: {
+      ...(target.token === '' ? {} : { authorization: `Bearer ${target.token}` }),
+      ...(target.basin === undefined ? {} : { 's2-basin': target.basin }),
+    },
     maxPayload: 0,
   });
   const records: ReadRecord[] = [];

@@ -20,6 +20,8 @@ export interface WrittenRequest {
 export interface Target {
   readonly port: number;
   readonly token: string;
+  /** The default one without it. */
+  readonly basin?: string;
 }
 
 const logs = protobuf.Root.fromJSON(SCHEMA).lookupType('opentelemetry.proto.logs.v1.LogsData');

@@ -1,11 +1,14 @@
 /** What writers of a cluster were told against what a reader got: lost, twice, out of order, at another place. */
 
 import { verify } from '../../../src/maintenance.ts';
-import { type ClusterNode, type ClusterSetup, catchUpStopped, leaderOf } from '../../../test/support/cluster-nodes.ts';
+import { partitionDir } from '../../../src/storage/data-dir.ts';
+import { type ClusterNode, type ClusterSetup, catchUpStopped } from '../../../test/support/cluster-nodes.ts';
 import { readBack } from '../../../test/support/read-back.ts';
 import { storedRows } from '../../../test/support/stored-rows.ts';
 import { type ReadBack, violations } from '../../../test/support/writers.ts';
 import type { ClusterWrite } from './cluster-writers.ts';
+
+const FAULTS_SHOWN = 10;
 
 /** Returns a sentence for each fault. The requests of a writer are in the history in the order in which they were sent. */
 export function faultsOf(history: readonly ClusterWrite[], read: ReadonlyMap<string, ReadBack>): readonly string[] {
@@ -48,15 +51,15 @@ export function expectToFindFaults(history: readonly ClusterWrite[], read: Reado
   }
 }
 
-/** Of each stream, what readers get. @throws Error when it is not the same through all nodes */
+/** Of each stream, with its basin, what readers get. @throws Error when it is not the same through all nodes */
 export async function readThroughEach(
   nodes: readonly ClusterNode[],
-  streams: readonly string[],
+  streams: ReadonlyMap<string, string>,
 ): Promise<ReadonlyMap<string, ReadBack>> {
-  await leaderOf(nodes);
   const read = new Map<string, ReadBack>();
-  for (const stream of streams) {
-    const [first, ...others] = await Promise.all(nodes.map(({ server }) => readBack(server, stream)));
+  for (const [stream, basin] of streams) {
+    const targets = nodes.map(({ server: { port, token } }) => ({ port, token, basin }));
+    const [first, ...others] = await Promise.all(targets.map((target) => readBack(target, stream)));
     if (first === undefined) throw new Error('there are no nodes');
     read.set(stream, first);
     for (const other of others) {
@@ -66,28 +69,21 @@ export async function readThroughEach(
   return read;
 }
 
-/** Compares the stores, each after it has followed the log to its end. @throws Error */
+/** Compares the stores of each partition, each after it has followed its log to the end. @throws Error */
 export async function expectEqualStores(setup: ClusterSetup, nodes: readonly ClusterNode[]): Promise<void> {
-  const stores: string[] = [];
+  for (let partition = 0; partition < (setup.partitions ?? 1); partition++) {
+    const stores: string[] = [];
+    for (const { dataDir } of nodes) {
+      await catchUpStopped(setup, dataDir, partition);
+      stores.push((await storedRows(partitionDir(dataDir, partition))).join('\n'));
+    }
+    if (new Set(stores).size > 1) throw new Error(`the stores of partition ${partition} differ`);
+  }
   for (const { dataDir } of nodes) {
-    await catchUpStopped(setup, dataDir);
-    const { faultCount } = await verify({ dataDir });
-    if (faultCount > 0) throw new Error(`${faultCount} faults in the store of a node`);
-    stores.push((await storedRows(dataDir)).join('\n'));
+    const { faultCount, faults } = await verify({ dataDir });
+    const said = faults.slice(0, FAULTS_SHOWN).map(({ where, what }) => `${where}: ${what}`);
+    if (faultCount > 0) throw new Error(`${faultCount} faults in the store of a node: ${said.join('; ')}`);
   }
-  if (new Set(stores).size > 1) throw new Error('the stores of the nodes differ');
-}
-
-/** The longest time without an acknowledgement that has a part between two times, in ms. */
-export function longestSilence(ackedAt: readonly number[], { from, to }: { from: number; to: number }): number {
-  let longest = 0;
-  let last = ackedAt[0] ?? from;
-  for (const at of ackedAt) {
-    if (at >= from && last <= to) longest = Math.max(longest, at - last);
-    last = at;
-  }
-  // None may have come since.
-  return Math.max(longest, to - last);
 }
 
 export function seconds(ms: number): string {

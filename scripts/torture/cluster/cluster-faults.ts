@@ -1,6 +1,6 @@
 /** One fault after the other in a cluster of three nodes and three servers of NATS: a majority is there, or all are killed. */
 
-import { type ClusterNode, leaderOf, untilStanding } from '../../../test/support/cluster-nodes.ts';
+import { type ClusterNode, leaderOfPartition, untilStanding } from '../../../test/support/cluster-nodes.ts';
 import type { NatsServers } from '../../../test/support/nats-servers.ts';
 import type { HeldLinks } from './held-links.ts';
 
@@ -9,10 +9,12 @@ export interface Machines {
   readonly nodes: readonly ClusterNode[];
   /** Of each node, to the servers of NATS. */
   readonly links: readonly HeldLinks[];
+  readonly partitions: number;
 }
 
 export interface FaultRecord {
   readonly kind: FaultKind;
+  /** Of any partition. */
   readonly hitLeader: boolean;
   readonly from: number;
   /** When all that it hit was back. */
@@ -39,16 +41,23 @@ export async function disturb(
 ): Promise<void> {
   for (let i = 0; !isOver(); i++) {
     // The loss of a leader before the next has answered anything would count as one, twice as long.
-    await leaderOf(machines.nodes);
+    await leadersOf(machines);
     await pause(QUIET_MS_MIN + random() * (QUIET_MS_MAX - QUIET_MS_MIN));
-    const leader = machines.nodes.indexOf(await leaderOf(machines.nodes));
-    // Every kind comes, and in every second fault the leader is hit.
+    const leaders = await leadersOf(machines);
+    // Every kind comes, and in every second fault the leader of a partition is hit.
     const kind = KINDS[i % KINDS.length] ?? 'kill-node';
-    const index = random() < 0.5 ? leader : Math.floor(random() * machines.nodes.length);
+    const partition = leaders.length === 1 ? 0 : Math.floor(random() * leaders.length);
+    const index = random() < 0.5 ? (leaders[partition] ?? 0) : Math.floor(random() * machines.nodes.length);
     const from = performance.now();
     await faultOnce(machines, kind, index, HELD_MS_MIN + random() ** 2 * (HELD_MS_MAX - HELD_MS_MIN));
-    onFault({ kind, hitLeader: index === leader && !/server$|all$/.test(kind), from, to: performance.now() });
+    onFault({ kind, hitLeader: leaders.includes(index) && !/server$|all$/.test(kind), from, to: performance.now() });
   }
+}
+
+/** The index of the node that leads, of each partition. */
+async function leadersOf({ nodes, partitions }: Machines): Promise<readonly number[]> {
+  const all = Array.from({ length: partitions }, (_, partition) => leaderOfPartition(nodes, partition));
+  return (await Promise.all(all)).map((leader) => nodes.indexOf(leader));
 }
 
 async function faultOnce(machines: Machines, kind: FaultKind, index: number, heldMs: number): Promise<void> {

@@ -21,15 +21,7 @@ import {
 import { startNatsServers } from '../../../test/support/nats-servers.ts';
 import { seededRandom } from '../../../test/support/writers.ts';
 import { READERS } from '../reconnect/readers.ts';
-import {
-  expectEqualStores,
-  expectToFindFaults,
-  faultsOf,
-  longestSilence,
-  readThroughEach,
-  say,
-  seconds,
-} from './check-cluster.ts';
+import { expectEqualStores, expectToFindFaults, faultsOf, readThroughEach, say, seconds } from './check-cluster.ts';
 import { ClusterWriters } from './cluster-writers.ts';
 
 const MAIN = fileURLToPath(new URL('../../../cli/main.js', import.meta.url));
@@ -59,7 +51,7 @@ export async function run(): Promise<void> {
     const found = faultsOf(writers.history, read);
     expectToFindFaults(writers.history, read);
     if (found.length > 0) throw new Error(found.slice(0, 20).join('\n'));
-    say(`${writers.ackedAt.length} of ${writers.history.length} requests acknowledged; lost, twice, out of order: 0`);
+    say(`${writers.acked} of ${writers.history.length} requests acknowledged; lost, twice, out of order: 0`);
   } finally {
     await Promise.all(nodes.map((node) => node.stop('SIGKILL')));
     await nats.dispose();
@@ -88,7 +80,7 @@ async function upgrade(nodes: readonly ClusterNode[], token: string): Promise<Cl
     const to = performance.now();
     await pause();
     const what = node === leader ? 'the node that led' : 'a node';
-    say(`${what}: ${seconds(to - from)}, no answer for ${seconds(longestSilence(writers.ackedAt, { from, to }))}`);
+    say(`${what}: ${seconds(to - from)}, no answer for ${seconds(writers.silence({ from, to }))}`);
   }
   await writers.stop();
   // The end is announced before it comes.

@@ -1,15 +1,11 @@
 /**
  * Writers that go on over every fault of a cluster: each writes to a stream of its own through one node, OTLP or S2, one
- * request after the other, and never sends a record twice. They keep a history of what was acknowledged, and when.
+ * request after the other, and never sends a record twice. They keep a history of what was acknowledged, and when, in each
+ * basin.
  */
 
 import { Agent, request } from 'node:http';
-import type { WrittenRequest } from '../../../test/support/writers.ts';
-
-export interface WriterTarget {
-  readonly port: number;
-  readonly token: string;
-}
+import type { Target, WrittenRequest } from '../../../test/support/writers.ts';
 
 export interface ClusterWrite extends WrittenRequest {
   /** The sequence number of its first record, where S2 acknowledged it. */
@@ -21,12 +17,20 @@ type Answer = { readonly status: number; readonly body: string } | undefined;
 const TIMEOUT_MS = 15_000;
 const PAUSE_MS = 50;
 const RECORDS_MAX = 8;
+const DEFAULT_BASIN = 'telemetry';
+
+/** From the first millisecond to the last one, by the clock of `performance.now()`. */
+interface Period {
+  readonly from: number;
+  readonly to: number;
+}
 
 export class ClusterWriters {
   readonly history: ClusterWrite[] = [];
-  /** When requests were acknowledged, in the order of their answers. */
-  readonly ackedAt: number[] = [];
-  readonly streams: string[] = [];
+  /** The basin of each stream. */
+  readonly streams = new Map<string, string>();
+  /** When requests were acknowledged, in the order of their answers, by basin. */
+  readonly #ackedAt = new Map<string, number[]>();
   readonly #token: string;
   readonly #random: () => number;
   readonly #agent = new Agent({ keepAlive: true });
@@ -39,10 +43,21 @@ export class ClusterWriters {
   }
 
   /** Starts a writer that sends to one node. */
-  start(kind: 'otlp' | 's2', port: number): void {
-    const stream = `${kind}-${this.streams.length}`;
-    this.streams.push(stream);
-    this.#running.push(this.#write(kind, stream, { port, token: this.#token }));
+  start(kind: 'otlp' | 's2', port: number, basin = DEFAULT_BASIN): void {
+    const stream = `${kind}-${this.streams.size}`;
+    this.streams.set(stream, basin);
+    if (!this.#ackedAt.has(basin)) this.#ackedAt.set(basin, []);
+    this.#running.push(this.#write(kind, stream, { port, token: this.#token, basin }));
+  }
+
+  get acked(): number {
+    return [...this.#ackedAt.values()].reduce((sum, times) => sum + times.length, 0);
+  }
+
+  /** The longest time without an acknowledgement in one basin, or in the worst of all, that has a part in a period; in ms. */
+  silence(period: Period, basin?: string): number {
+    const times = basin === undefined ? [...this.#ackedAt.values()] : [this.#ackedAt.get(basin) ?? []];
+    return Math.max(0, ...times.map((ackedAt) => longestSilence(ackedAt, period)));
   }
 
   async stop(): Promise<void> {
@@ -51,7 +66,7 @@ export class ClusterWriters {
     this.#agent.destroy();
   }
 
-  async #write(kind: 'otlp' | 's2', stream: string, target: WriterTarget): Promise<void> {
+  async #write(kind: 'otlp' | 's2', stream: string, target: Target): Promise<void> {
     for (let i = 0; !this.#isOver; i++) {
       const count = 1 + Math.floor(this.#random() * RECORDS_MAX);
       const names = Array.from({ length: count }, (_, at) => `${stream}/${i}/${at}`);
@@ -63,16 +78,19 @@ export class ClusterWriters {
       this.history.push(written);
       const answer = await this.#post(target, kind === 'otlp' ? otlpCall(stream, names) : s2Call(stream, names));
       note(written, answer);
-      if (written.outcome === 'acked') this.ackedAt.push(performance.now());
+      if (written.outcome === 'acked') this.#ackedAt.get(target.basin ?? DEFAULT_BASIN)?.push(performance.now());
       else await pause();
     }
   }
 
-  #post({ port, token }: WriterTarget, { path, body }: { path: string; body: object }): Promise<Answer> {
+  #post(
+    { port, token, basin = DEFAULT_BASIN }: Target,
+    { path, body }: { path: string; body: object },
+  ): Promise<Answer> {
     return new Promise((resolve) => {
       const text = JSON.stringify(body);
       const headers = {
-        ...{ authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+        ...{ authorization: `Bearer ${token}`, 's2-basin': basin, 'content-type': 'application/json' },
         'content-length': Buffer.byteLength(text),
       };
       const call = { port, host: '127.0.0.1', method: 'POST', path, agent: this.#agent, headers, timeout: TIMEOUT_MS };
@@ -88,6 +106,17 @@ export class ClusterWriters {
       sent.end(text);
     });
   }
+}
+
+function longestSilence(ackedAt: readonly number[], { from, to }: Period): number {
+  let longest = 0;
+  let last = ackedAt[0] ?? from;
+  for (const at of ackedAt) {
+    if (at >= from && last <= to) longest = Math.max(longest, at - last);
+    last = at;
+  }
+  // None may have come since.
+  return Math.max(longest, to - last);
 }
 
 /** 5xx may mean that it is stored. */

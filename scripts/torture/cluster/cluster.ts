@@ -1,10 +1,12 @@
 /**
  * Three nodes over three servers of NATS on loopback. Writers send OTLP and S2 through all nodes while nodes and servers are
- * killed, stopped, ended and cut off at random, and all six killed at once. In the end every acknowledged record is there once, in order and at its position, in
- * what a reader gets through each node and in the store of each; what concurrent clients of one stream were told through all
- * nodes is linearizable; and after the loss of a leader another one takes appends within 15 seconds.
+ * killed, stopped, ended and cut off at random, and all six killed at once. In the end every acknowledged record is there once,
+ * in order and at its position, in what a reader gets through each node and in the store of each; what concurrent clients of
+ * one stream were told through all nodes is linearizable; and after the loss of a leader another one takes appends within 15
+ * seconds. With several partitions each has a basin in the beginning, and basins move from one to another all the time, also
+ * that of the concurrent clients; each basin takes appends within these 15 seconds.
  *
- *   npm run torture -- cluster [minutes]
+ *   npm run torture -- cluster [minutes] [partitions]
  *
  * Negative control: the same check of the same history has to find a record that is left out, doubled or moved.
  */
@@ -13,37 +15,40 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { ClusterNode, type ClusterSetup, leaderOf, untilFollowed } from '../../../test/support/cluster-nodes.ts';
+import {
+  ClusterNode,
+  type ClusterSetup,
+  leaderOfPartition,
+  untilFollowed,
+} from '../../../test/support/cluster-nodes.ts';
 import { History, runLastingClients } from '../../../test/support/history-clients.ts';
 import { startNatsServers } from '../../../test/support/nats-servers.ts';
 import { type ReadBack, seededRandom } from '../../../test/support/writers.ts';
-import {
-  expectEqualStores,
-  expectToFindFaults,
-  faultsOf,
-  longestSilence,
-  readThroughEach,
-  say,
-  seconds,
-} from './check-cluster.ts';
+import { type BasinMove, BasinMoves } from './basin-moves.ts';
+import { expectEqualStores, expectToFindFaults, faultsOf, readThroughEach, say, seconds } from './check-cluster.ts';
 import { disturb, type FaultRecord, type Machines } from './cluster-faults.ts';
 import { ClusterWriters } from './cluster-writers.ts';
 import { expectLinearizable } from './expect-linearizable.ts';
 import { HeldLinks } from './held-links.ts';
 
 const MINUTES = Number(process.argv[3] ?? 3);
+const PARTITIONS = Number(process.argv[4] ?? 1);
 const SEED = Number(process.env.TAILRACE_TEST_SEED ?? Date.now() % 1_000_000);
 const UNAVAILABLE_MS_MAX = 15_000;
+/** After a fault, before a move counts as one without. */
+const SETTLED_MS = 1_000;
 /** Of the log of each node, where it took too long. */
 const LOG_CHARS = 6_000;
+const TOKEN = 'a-root-token-of-the-cluster-under-torture';
+/** Of the concurrent clients, where there are several partitions. */
+const SHARED = 'basin-shared';
 const MAIN = fileURLToPath(new URL('../../../cli/main.js', import.meta.url));
 
 /** Prints its figures. @throws Error with what did not hold */
 export async function run(): Promise<void> {
   const dir = mkdtempSync(path.join(tmpdir(), 'tailrace-torture-cluster-'));
   const nats = await startNatsServers(3);
-  const token = 'a-root-token-of-the-cluster-under-torture';
-  const setup: ClusterSetup = { nats, replicas: 3, dir, token, main: MAIN };
+  const setup: ClusterSetup = { nats, replicas: 3, dir, token: TOKEN, main: MAIN, partitions: PARTITIONS };
   const links = await Promise.all(['a', 'b', 'c'].map(() => HeldLinks.to(nats.urls)));
   const nodes = await Promise.all(
     ['a', 'b', 'c'].map((name, i) => {
@@ -53,13 +58,14 @@ export async function run(): Promise<void> {
   );
   try {
     await Promise.all(nodes.map((node) => node.start()));
-    const { writers, faults, history } = await torture({ nodes, nats, links }, token);
+    const { writers, faults, history, moves } = await torture({ nodes, nats, links, partitions: PARTITIONS });
+    for (let partition = 0; partition < PARTITIONS; partition++) await leaderOfPartition(nodes, partition);
     const read = await readThroughEach(nodes, writers.streams);
-    say(await expectLinearizable(history, nodes));
+    say(await expectLinearizable(history, nodes, PARTITIONS === 1 ? undefined : SHARED));
     await untilFollowed(setup, nodes.length);
     for (const node of nodes) await node.stop();
     await expectEqualStores(setup, nodes);
-    report(writers, faults, read);
+    report(writers, faults, moves, read);
   } finally {
     await Promise.all(nodes.map((node) => node.stop('SIGKILL')));
     for (const link of links) link.close();
@@ -68,17 +74,29 @@ export async function run(): Promise<void> {
   }
 }
 
-async function torture(machines: Machines, token: string) {
-  const { nodes } = machines;
+async function torture(machines: Machines) {
+  const { nodes, partitions } = machines;
   const random = seededRandom(SEED);
-  await leaderOf(nodes);
-  const writers = new ClusterWriters(token, random);
-  for (const { port } of nodes) for (const kind of ['otlp', 's2', 's2'] as const) writers.start(kind, port);
+  for (let partition = 0; partition < partitions; partition++) await leaderOfPartition(nodes, partition);
+  const writers = new ClusterWriters(TOKEN, random);
+  const onMove = (move: BasinMove): void => sayMove(move, writers);
+  const moves = new BasinMoves({ nodes, token: TOKEN, partitions }, seededRandom(SEED + 1), onMove);
+  const basins = partitions === 1 ? [] : Array.from({ length: partitions }, (_, i) => `basin-of-writers-${i}`);
+  await moves.create(partitions === 1 ? [] : [...basins, SHARED]);
+  // In each basin one writes through each node: so it is silent only when nobody can write there.
+  for (const [at, { port }] of nodes.entries()) {
+    for (const [i, kind] of (['otlp', 's2', 's2'] as const).entries()) {
+      writers.start(kind, port, basins[(at + i) % basins.length]);
+    }
+  }
   const history = new History(random);
   let isOver = false;
+  const shared = basins.length === 0 ? {} : { basin: SHARED };
   const clients = nodes.map(({ port }) =>
-    runLastingClients({ port, token }, { history, name: `${port}/`, isOver: () => isOver }),
+    runLastingClients({ port, token: TOKEN, ...shared }, { history, name: `${port}/`, isOver: () => isOver }),
   );
+  const moving = basins.length === 0 ? undefined : moves.run([...basins, SHARED], () => isOver);
+  moving?.catch(() => {});
   const until = performance.now() + MINUTES * 60_000;
   const faults: FaultRecord[] = [];
   await disturb(machines, {
@@ -86,7 +104,7 @@ async function torture(machines: Machines, token: string) {
     isOver: () => performance.now() >= until,
     onFault: (fault) => {
       faults.push(fault);
-      const gap = longestSilence(writers.ackedAt, fault);
+      const gap = writers.silence(fault);
       say(
         `${fault.kind}${fault.hitLeader ? ' (leader)' : ''} ${seconds(fault.to - fault.from)}, no answer for ${seconds(gap)}`,
       );
@@ -95,13 +113,25 @@ async function torture(machines: Machines, token: string) {
     },
   });
   isOver = true;
+  // They write until the last move is over.
+  await moving;
   await Promise.all([writers.stop(), ...clients]);
-  return { writers, faults, history };
+  return { writers, faults, history, moves: moves.done };
+}
+
+function sayMove({ basin, from, to, period, outcome }: BasinMove, writers: ClusterWriters): void {
+  const silence = basin === SHARED ? '' : `, no answer for ${seconds(writers.silence(period, basin))}`;
+  say(`  ${basin} from ${from} to ${to}: ${outcome} after ${seconds(period.to - period.from)}${silence}`);
 }
 
 /** @throws Error */
-function report(writers: ClusterWriters, faults: readonly FaultRecord[], read: ReadonlyMap<string, ReadBack>): void {
-  const { history, ackedAt } = writers;
+function report(
+  writers: ClusterWriters,
+  faults: readonly FaultRecord[],
+  moves: readonly BasinMove[],
+  read: ReadonlyMap<string, ReadBack>,
+): void {
+  const { history, acked } = writers;
   const found = faultsOf(history, read);
   expectToFindFaults(history, read);
   const kinds = new Map<string, number>();
@@ -112,18 +142,34 @@ function report(writers: ClusterWriters, faults: readonly FaultRecord[], read: R
   for (const [name, count] of [...kinds].sort()) say(`${name}: ${count}`);
   const records = [...read.values()].reduce((sum, { names }) => sum + names.length, 0);
   say(
-    `${faults.length} faults (seed ${SEED}), ${ackedAt.length} of ${history.length} requests acknowledged, ${records} records`,
+    `${faults.length} faults (seed ${SEED}), ${acked} of ${history.length} requests acknowledged, ${records} records`,
   );
   const count = (what: string): number => found.filter((fault) => fault.includes(what)).length;
   say(
     `lost: ${count('lost')}, twice: ${count('duplicate')}, out of order: ${count('out of order')}, all: ${found.length}`,
   );
-  const longest = Math.max(
-    0,
-    ...faults.filter(({ hitLeader }) => hitLeader).map((fault) => longestSilence(ackedAt, fault)),
-  );
-  const all = Math.max(0, ...faults.map((fault) => longestSilence(ackedAt, fault)));
+  const longest = Math.max(0, ...faults.filter(({ hitLeader }) => hitLeader).map((fault) => writers.silence(fault)));
+  const all = Math.max(0, ...faults.map((fault) => writers.silence(fault)));
   say(`longest unavailability: ${seconds(longest)} after the loss of a leader, ${seconds(all)} in all`);
+  const inMoves = PARTITIONS === 1 ? 0 : reportMoves(writers, faults, moves);
   if (found.length > 0) throw new Error(found.slice(0, 20).join('\n'));
   if (longest > UNAVAILABLE_MS_MAX) throw new Error(`no node took appends for ${seconds(longest)}`);
+  if (inMoves > UNAVAILABLE_MS_MAX) throw new Error(`a basin that moved took no appends for ${seconds(inMoves)}`);
+}
+
+/** Returns for how long a basin took nothing while it moved, in ms, where the longest fault explains none of it. @throws Error */
+function reportMoves(writers: ClusterWriters, faults: readonly FaultRecord[], moves: readonly BasinMove[]): number {
+  const ended = moves.filter(({ outcome }) => outcome === 'ended');
+  const isCalm = ({ period }: BasinMove): boolean =>
+    !faults.some(({ from, to }) => from <= period.to && to + SETTLED_MS >= period.from);
+  const silences = (some: readonly BasinMove[]): readonly number[] =>
+    some.filter(({ basin }) => basin !== SHARED).map(({ basin, period }) => writers.silence(period, basin));
+  const calm = [...silences(ended.filter(isCalm))].sort((a, b) => a - b);
+  const longest = Math.max(0, ...silences(moves));
+  const median = calm[calm.length >> 1] ?? 0;
+  say(
+    `${moves.length} moves of basins: ${ended.length} ended, ${moves.length - ended.length} given up; without a fault ${calm.length} took no appends for ${seconds(median)} at the median, ${seconds(calm.at(-1) ?? 0)} at most; ${seconds(longest)} in all`,
+  );
+  if (ended.length === 0) throw new Error('no basin has moved');
+  return longest;
 }

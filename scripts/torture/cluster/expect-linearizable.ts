@@ -7,9 +7,17 @@ import { type History, readLog } from '../../../test/support/history-clients.ts'
 const FAULTS_SHOWN = 10;
 
 /** Resolves with what was compared, as a line. @throws Error with what is not linearizable */
-export async function expectLinearizable(history: History, nodes: readonly ClusterNode[]): Promise<string> {
+export async function expectLinearizable(
+  history: History,
+  nodes: readonly ClusterNode[],
+  basin?: string,
+): Promise<string> {
   const { operations, followed } = history;
-  const logs = await Promise.all(nodes.map(({ server }) => readLog(server)));
+  const logs = await Promise.all(
+    nodes.map(({ server }) =>
+      readLog({ port: server.port, token: server.token, ...(basin === undefined ? {} : { basin }) }),
+    ),
+  );
   for (const log of logs) {
     const faults = judge(operations, log);
     for (const { from, bodies } of followed) {
