@@ -10,7 +10,6 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { createClient } from '../../../src/client/client.ts';
 import {
   ClusterNode,
   type ClusterSetup,
@@ -20,17 +19,14 @@ import {
 } from '../../../test/support/cluster-nodes.ts';
 import { startNatsServers } from '../../../test/support/nats-servers.ts';
 import { seededRandom } from '../../../test/support/writers.ts';
-import { READERS } from '../reconnect/readers.ts';
 import { expectEqualStores, expectToFindFaults, faultsOf, readThroughEach, say, seconds } from './check-cluster.ts';
+import { ClusterReaders } from './cluster-readers.ts';
 import { ClusterWriters } from './cluster-writers.ts';
 
 const MAIN = fileURLToPath(new URL('../../../cli/main.js', import.meta.url));
 const QUIET_MS = 4_000;
-/** Readers that know records by their numbers. */
-const KINDS = Object.entries(READERS).filter(([kind]) => kind !== 's2s');
 /** One that is written through the node that is replaced first. */
 const READ = 's2-1';
-const LAST = 'the last one';
 
 /** Prints its figures. @throws Error with what did not hold */
 export async function run(): Promise<void> {
@@ -60,13 +56,9 @@ export async function run(): Promise<void> {
 }
 
 async function upgrade(nodes: readonly ClusterNode[], token: string): Promise<ClusterWriters> {
-  const { port } = await leaderOf(nodes);
-  const client = createClient({ endpoint: `http://127.0.0.1:${port}`, token });
-  await client.createStream(READ);
-  const end = { at: Number.POSITIVE_INFINITY };
-  const readers = nodes.flatMap((node) =>
-    KINDS.map(([kind, read]) => readAll(`${kind} of ${node.url}`, read, { node, token, end })),
-  );
+  await leaderOf(nodes);
+  const readers = new ClusterReaders(token);
+  await readers.start(nodes, READ);
   const writers = new ClusterWriters(token, seededRandom(1));
   for (const node of nodes) for (const kind of ['otlp', 's2', 's2'] as const) writers.start(kind, node.port);
   await pause();
@@ -83,37 +75,8 @@ async function upgrade(nodes: readonly ClusterNode[], token: string): Promise<Cl
     say(`${what}: ${seconds(to - from)}, no answer for ${seconds(writers.silence({ from, to }))}`);
   }
   await writers.stop();
-  // The end is announced before it comes.
-  const rest = createClient({ endpoint: (await leaderOf(nodes)).url, token });
-  end.at = (await rest.checkTail(READ)).seqNum;
-  await rest.append(READ, [{ body: LAST }]);
-  writers.history.push({ id: LAST, streams: new Map([[READ, [LAST]]]), outcome: 'acked' });
-  for (const line of await Promise.all(readers)) say(line);
+  for (const line of await readers.end(await leaderOf(nodes), writers)) say(line);
   return writers;
-}
-
-interface Watched {
-  readonly node: ClusterNode;
-  readonly token: string;
-  /** The number of the last record. */
-  readonly end: { readonly at: number };
-}
-
-/** Reads until the last record. Resolves with a line. @throws Error when a record is missing, or comes again */
-async function readAll(name: string, read: (typeof READERS)[string], { node, token, end }: Watched): Promise<string> {
-  const next = new Map<string, number>();
-  let longest = 0;
-  let last = performance.now();
-  const note = (stream: string, seqNum: number): boolean => {
-    const expected = next.get(stream) ?? 0;
-    if (seqNum !== expected) throw new Error(`${name}: record ${seqNum} of ${stream} in the place of ${expected}`);
-    next.set(stream, seqNum + 1);
-    longest = Math.max(longest, performance.now() - last);
-    last = performance.now();
-    return stream === READ && seqNum >= end.at;
-  };
-  await read({ port: node.port, token, stream: READ, filter: undefined, comesBack: true, note });
-  return `${name}: ${next.get(READ)} records of ${READ}, nothing for at most ${seconds(longest)}`;
 }
 
 function pause(): Promise<void> {

@@ -27,6 +27,7 @@ import { type ReadBack, seededRandom } from '../../../test/support/writers.ts';
 import { type BasinMove, BasinMoves } from './basin-moves.ts';
 import { expectEqualStores, expectToFindFaults, faultsOf, readThroughEach, say, seconds } from './check-cluster.ts';
 import { disturb, type FaultRecord, type Machines } from './cluster-faults.ts';
+import { ClusterReaders } from './cluster-readers.ts';
 import { ClusterWriters } from './cluster-writers.ts';
 import { expectLinearizable } from './expect-linearizable.ts';
 import { HeldLinks } from './held-links.ts';
@@ -89,6 +90,8 @@ async function torture(machines: Machines) {
       writers.start(kind, port, basins[(at + i) % basins.length]);
     }
   }
+  const readers = new ClusterReaders(TOKEN);
+  for (const [stream, basin] of [...writers.streams].slice(0, basins.length)) await readers.start(nodes, stream, basin);
   const history = new History(random);
   let isOver = false;
   const shared = basins.length === 0 ? {} : { basin: SHARED };
@@ -116,6 +119,7 @@ async function torture(machines: Machines) {
   // They write until the last move is over.
   await moving;
   await Promise.all([writers.stop(), ...clients]);
+  if (basins.length > 0) for (const line of await readers.end(await leaderOfPartition(nodes, 0), writers)) say(line);
   return { writers, faults, history, moves: moves.done };
 }
 

@@ -12,6 +12,8 @@ export type Seen = Map<string, number[]>;
 export interface ReaderSetting {
   readonly port: number;
   readonly token: string;
+  /** The default one without it. */
+  readonly basin?: string;
   /** What a reader of one stream reads. */
   readonly stream: string;
   readonly filter: string | undefined;
@@ -30,14 +32,14 @@ const COMES_BACK_MS = 50;
 type ReadAll = (setting: ReaderSetting) => Promise<void>;
 
 export const READERS: Readonly<Record<string, ReadAll>> = {
-  websocket: async ({ port, token, stream, filter, note }) => {
-    const client = createClient({ endpoint: `http://127.0.0.1:${port}`, token });
+  websocket: async ({ port, token, basin, stream, filter, note }) => {
+    const client = createClient({ endpoint: `http://127.0.0.1:${port}`, token, basin });
     for await (const frame of reconnecting(() => client.read(stream, { view: 'raw', start: { seqNum: 0 }, filter }))) {
       if (frame.type === 'batch' && frame.records.some(({ seqNum }) => note(stream, seqNum))) return;
     }
   },
-  'many over websocket': async ({ port, token, filter, note }) => {
-    const client = createClient({ endpoint: `http://127.0.0.1:${port}`, token });
+  'many over websocket': async ({ port, token, basin, filter, note }) => {
+    const client = createClient({ endpoint: `http://127.0.0.1:${port}`, token, basin });
     const read = (): ReturnType<typeof client.readMany<'raw'>> =>
       client.readMany({ prefix: '' }, { view: 'raw', from: 'start', filter });
     for await (const frame of reconnecting(read)) {
@@ -134,8 +136,12 @@ async function readSession(setting: ReaderSetting): Promise<void> {
 }
 
 /** The text of a response, up to where it is cut. */
-async function* open({ port, token, comesBack }: ReaderSetting, path: string, more: object): AsyncGenerator<string> {
-  const headers = { authorization: `Bearer ${token}`, 's2-basin': 'telemetry', ...more };
+async function* open(
+  { port, token, basin = 'telemetry', comesBack }: ReaderSetting,
+  path: string,
+  more: object,
+): AsyncGenerator<string> {
+  const headers = { authorization: `Bearer ${token}`, 's2-basin': basin, ...more };
   const sent = request({ port, host: '127.0.0.1', path, headers, agent: false });
   try {
     const response = await new Promise<IncomingMessage>((resolve, reject) => {

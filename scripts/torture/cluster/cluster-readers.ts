@@ -1,0 +1,105 @@
+/**
+ * Readers that follow streams of a cluster through each node, from the first record to the last one, over everything that
+ * happens to it: the client over a WebSocket, server-sent events, and sessions of S2's SDK. Each has to get every record once
+ * and in order.
+ */
+
+import { S2Error } from '@s2-dev/streamstore';
+import { createClient } from '../../../src/client/client.ts';
+import type { ClusterNode } from '../../../test/support/cluster-nodes.ts';
+import { sdkOf } from '../../../test/support/sdk.ts';
+import { READERS, type ReaderSetting } from '../reconnect/readers.ts';
+import { seconds } from './check-cluster.ts';
+import type { ClusterWriters } from './cluster-writers.ts';
+
+type ReadAll = (setting: ReaderSetting) => Promise<void>;
+
+/** Readers that know records by their numbers. */
+const KINDS: Readonly<Record<string, ReadAll>> = {
+  ...Object.fromEntries(Object.entries(READERS).filter(([kind]) => kind !== 's2s')),
+  sdk: readBySdk,
+};
+/** As the SDK has it when nothing is set. */
+const SDK_ATTEMPTS = 3;
+const AGAIN_MS = 50;
+const DEFAULT_BASIN = 'telemetry';
+
+export class ClusterReaders {
+  readonly #token: string;
+  readonly #running: Promise<string>[] = [];
+  /** The number of the last record of each stream, when it is known. */
+  readonly #ends = new Map<string, number>();
+  readonly #basins = new Map<string, string>();
+
+  constructor(token: string) {
+    this.#token = token;
+  }
+
+  /** Starts readers of each kind of a stream through each node; it is made where it is missing. */
+  async start(nodes: readonly ClusterNode[], stream: string, basin = DEFAULT_BASIN): Promise<void> {
+    const [{ url }] = nodes as [ClusterNode];
+    await createClient({ endpoint: url, token: this.#token, basin }).ensureStream(stream);
+    this.#basins.set(stream, basin);
+    for (const node of nodes) {
+      for (const [kind, read] of Object.entries(KINDS)) {
+        const reading = this.#readAll(`${kind} of ${node.url}`, read, { node, stream, basin });
+        // It is waited for in the end.
+        reading.catch(() => {});
+        this.#running.push(reading);
+      }
+    }
+  }
+
+  /** Appends a last record to each stream. Resolves with a line for each reader when all have it. @throws Error what one got wrong */
+  async end({ url: endpoint }: ClusterNode, { history }: ClusterWriters): Promise<readonly string[]> {
+    for (const [stream, basin] of this.#basins) {
+      const client = createClient({ endpoint, token: this.#token, basin });
+      // The end is announced before it comes.
+      this.#ends.set(stream, (await client.checkTail(stream)).seqNum);
+      const last = `the last one of ${stream}`;
+      await client.append(stream, [{ body: last }]);
+      history.push({ id: last, streams: new Map([[stream, [last]]]), outcome: 'acked' });
+    }
+    return Promise.all(this.#running);
+  }
+
+  async #readAll(
+    name: string,
+    read: ReadAll,
+    { node, stream, basin }: { readonly node: ClusterNode; readonly stream: string; readonly basin: string },
+  ): Promise<string> {
+    const next = new Map<string, number>();
+    let longest = 0;
+    let last = performance.now();
+    const note = (of: string, seqNum: number): boolean => {
+      const expected = next.get(of) ?? 0;
+      if (seqNum !== expected) throw new Error(`${name}: record ${seqNum} of ${of} in the place of ${expected}`);
+      next.set(of, seqNum + 1);
+      longest = Math.max(longest, performance.now() - last);
+      last = performance.now();
+      return of === stream && seqNum >= (this.#ends.get(stream) ?? Number.POSITIVE_INFINITY);
+    };
+    await read({ port: node.port, token: this.#token, basin, stream, filter: undefined, comesBack: true, note });
+    return `${name}: ${next.get(stream)} records of ${stream}, nothing for at most ${seconds(longest)}`;
+  }
+}
+
+/** It tries some times by itself, and not for as long as a node is gone. */
+async function readBySdk({ port, token, basin, stream, note }: ReaderSetting): Promise<void> {
+  const retry = { maxAttempts: SDK_ATTEMPTS };
+  const streams = sdkOf({ port, token }, { retry })
+    .basin(basin ?? DEFAULT_BASIN)
+    .stream(stream);
+  for (let next = 0; ; ) {
+    try {
+      const session = await streams.readSession({ start: { from: { seqNum: next } } });
+      for await (const { seqNum } of session) {
+        next = seqNum + 1;
+        if (note(stream, seqNum)) return;
+      }
+    } catch (error) {
+      if (!(error instanceof S2Error) || (error.status >= 400 && error.status < 500)) throw error;
+      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+    }
+  }
+}
