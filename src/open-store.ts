@@ -48,7 +48,7 @@ export interface StoreBelow {
   readonly isNew: boolean;
   /** Numbers of its basins and streams begin behind it, where it has none yet. */
   readonly numbersFrom?: number;
-  /** Whether a basin that the settings or the init file name belongs into this store: where a cluster has several, not all do. */
+  /** See `LogOptions`; also of basins that the settings or the init file name. */
   readonly holds?: (basin: string) => boolean;
   /** Called when what is stored is damaged. */
   readonly onDamaged?: (error: TailraceError) => void;
@@ -120,6 +120,7 @@ export async function openStore(config: Config, parts: OpenStoreParts): Promise<
     const log = await Log.open(engine, {
       ...(isDefaultHere ? { keptBasin: defaultBasinOf(config, init) } : {}),
       ...(below.numbersFrom === undefined ? {} : { numbersFrom: below.numbersFrom }),
+      holds: below.holds,
       clock,
       observer,
       onFatal: (error) => parts.onFatal?.(error),

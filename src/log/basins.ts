@@ -42,6 +42,7 @@ export interface KeptBasin {
 interface BasinTableOptions {
   readonly keptBasin?: KeptBasin | undefined;
   readonly numbersFrom?: number | undefined;
+  readonly holds?: ((basin: string) => boolean) | undefined;
 }
 
 /** The last accepted version of a basin, and the one on disk. */
@@ -70,7 +71,7 @@ export class BasinTable {
   }
 
   /** Reads everything from the store. The numbers of a new one begin behind `numbersFrom`. @throws TailraceError `corrupt` */
-  static async load(engine: Engine, { keptBasin, numbersFrom }: BasinTableOptions): Promise<BasinTable> {
+  static async load(engine: Engine, { keptBasin, numbersFrom, holds }: BasinTableOptions): Promise<BasinTable> {
     const row = await engine.get(COUNTERS);
     const first = (numbersFrom ?? 0) + 1;
     const counters = row === undefined ? { nextBasin: first, nextStream: first } : decodeCounters(row);
@@ -79,7 +80,7 @@ export class BasinTable {
     if (numbersFrom !== undefined && partition !== partitionOfNumber(first)) {
       throw new TailraceError('corrupt', `the store is that of partition ${partition} of a cluster`);
     }
-    const table = new BasinTable(keptBasin, counters, await MoveTable.load(engine));
+    const table = new BasinTable(keptBasin, counters, await MoveTable.load(engine, holds));
     for await (const page of scanPages(engine, basinRange())) {
       for (const { key, value } of page) {
         const basin = { name: readBasinKey(key), ...decodeBasin(value) };
@@ -184,17 +185,22 @@ export class BasinTable {
   }
 }
 
-/** What knows basins, and perhaps which ones moved away. */
+/** What knows basins, and perhaps which ones other partitions have. */
 interface BasinSource<B> {
   basin(name: string): B | undefined;
-  readonly moves?: { hasLeft(name: string): boolean };
+  readonly moves?: { isElsewhere(name: string): boolean };
 }
 
-/** @throws TailraceError `basin_not_found`; `unavailable` for one that is in another partition of the cluster now */
+/** @throws TailraceError as {@link missingBasin} */
 export function existingBasin<B>(log: BasinSource<B>, name: string): B {
   const basin = log.basin(name);
   if (basin !== undefined) return basin;
-  throw log.moves?.hasLeft(name) === true ? basinMoved() : basinNotFound(name);
+  throw missingBasin(log, name);
+}
+
+/** The error for a basin that is not here: `basin_not_found`, or `unavailable` for one that another partition has. */
+export function missingBasin({ moves }: Pick<BasinSource<unknown>, 'moves'>, name: string): TailraceError {
+  return moves?.isElsewhere(name) === true ? basinMoved() : basinNotFound(name);
 }
 
 export function basinNotFound(name: string): TailraceError {

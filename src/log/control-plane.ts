@@ -29,6 +29,7 @@ import {
   basinDeletionPending,
   basinNotFound,
   type KnownBasin,
+  missingBasin,
   sameConfig,
 } from './basins.ts';
 import type { CommitQueue } from './commit-queue.ts';
@@ -102,7 +103,7 @@ export class ControlPlane {
 
   async reconfigureBasin(name: string, patch: BasinConfigPatch): Promise<Basin> {
     const known = this.#deps.basins.get(name);
-    if (known === undefined) throw basinNotFound(name);
+    if (known === undefined) throw missingBasin(this.#deps.basins, name);
     await this.#expectNotDeleting(known);
     return (await this.#changeBasin(name, (before) => patchBasinConfig(before, patch))).it;
   }
@@ -115,7 +116,7 @@ export class ControlPlane {
     const { basins, clock, commits, nudge } = this.#deps;
     basins.moves.expectName(name);
     const known = basins.get(name);
-    if (known === undefined) throw basinNotFound(name);
+    if (known === undefined) throw missingBasin(basins, name);
     const value = encodePending({ basin: known.number, name });
     const rows: Write[] = [{ type: 'put', key: pendingKey('basinDeletion', known.number), value }];
     if (name === basins.kept?.name) {
@@ -228,7 +229,7 @@ export class ControlPlane {
   async #changeBasin(name: string, change: (before: BasinConfig) => BasinConfig): Promise<ProvisionResult<Basin>> {
     this.#deps.basins.moves.expectName(name);
     const known = this.#deps.basins.get(name);
-    if (known === undefined) throw basinNotFound(name);
+    if (known === undefined) throw missingBasin(this.#deps.basins, name);
     const config = change(known.config);
     if (sameConfig(config, known.config)) {
       await this.#deps.commits.barrier();

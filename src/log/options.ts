@@ -20,6 +20,8 @@ export interface LogOptions {
   readonly keptBasin?: KeptBasin | undefined;
   /** The numbers of basins and streams of a new store begin behind this one: see `partitionNumbers`. */
   readonly numbersFrom?: number;
+  /** Whether a basin is in this store, or would be: where a cluster has several partitions, not all are. */
+  readonly holds?: ((basin: string) => boolean) | undefined;
   /** What happens when there is no space: by default, appends are refused until there is. */
   readonly whenFull?: 'refuse' | 'drop-oldest';
   /** Streams of an append times readers of many of these, up to which the readers are told at once; otherwise in turns. */

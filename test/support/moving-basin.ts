@@ -3,6 +3,7 @@
 import type { Basin } from '../../src/log/basins.ts';
 import { Log } from '../../src/log/log.ts';
 import { CopiedBlocks } from '../../src/log/move/copied-blocks.ts';
+import type { LogOptions } from '../../src/log/options.ts';
 import type { Stream } from '../../src/log/stream.ts';
 import { TailraceError } from '../../src/model/error.ts';
 import { partitionNumbers } from '../../src/model/partition-numbers.ts';
@@ -34,21 +35,26 @@ export class Partition {
     this.faults = faults;
   }
 
-  static async open(number: number, clock = new TestClock(), engine: Engine = openMemoryEngine()): Promise<Partition> {
+  static async open(
+    number: number,
+    clock = new TestClock(),
+    engine: Engine = openMemoryEngine(),
+    holds?: LogOptions['holds'],
+  ): Promise<Partition> {
     await engine.commit([{ type: 'put', key: settingsKey('format'), value: encodeFormat(FORMAT_VERSION) }]);
     const faults: unknown[] = [];
     const onError = (error: unknown): void => void faults.push(error);
     const usage = await Usage.open({ engine, clock, onError });
     const numbersFrom = partitionNumbers(number);
     const hooks = { observer: usage, onFatal: onError, onDamaged: onError, onBackgroundError: onError };
-    const log = await Log.open(engine, { clock, numbersFrom, ...hooks });
+    const log = await Log.open(engine, { clock, numbersFrom, ...hooks, ...(holds === undefined ? {} : { holds }) });
     usage.start(log);
     return new Partition(number, engine, clock, log, usage, faults);
   }
 
   /** Another process over the same store, as after kill -9. */
-  reopen(): Promise<Partition> {
-    return Partition.open(this.number, this.clock, this.engine);
+  reopen(holds?: LogOptions['holds']): Promise<Partition> {
+    return Partition.open(this.number, this.clock, this.engine, holds);
   }
 
   /** What is wrong with its store. */

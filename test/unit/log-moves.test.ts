@@ -312,6 +312,24 @@ test('what is known of moves is known again after a restart', async () => {
   expect((await move.to.reopen()).log.moves.in()).toMatchObject([{ isReady: true }]);
 });
 
+test('who opens the log after a basin has gone refuses what is about it, and does not say that there is none', async () => {
+  const move = await openMove();
+  await move.from.append('a', '0');
+  await move.seal();
+  await move.copy();
+  await move.to.log.moves.adopt(MOVED, MOVE_ID);
+  await move.from.log.moves.drop(MOVED, MOVE_ID);
+  const next = await move.from.reopen((name) => name !== MOVED);
+  for (const [name, code] of [
+    [MOVED, 'unavailable'],
+    ['never', 'basin_not_found'],
+  ] as const) {
+    expect(await codeOf(() => existingBasin(next.log, name))).toBe(code);
+    expect(await codeOf(() => next.log.reconfigureBasin(name, {}))).toBe(code);
+    expect(await codeOf(() => next.log.deleteBasin(name))).toBe(code);
+  }
+});
+
 test('a move that is given up leaves the basin as it was, and nothing in the other partition', async () => {
   const move = await openMove();
   const { from, to } = move;

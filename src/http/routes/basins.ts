@@ -4,7 +4,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import type { Principal } from '../../access/grant.ts';
 import { checkTrust } from '../../access/tokens/issue.ts';
-import { type Basin, basinNotFound } from '../../log/basins.ts';
+import { type Basin, missingBasin } from '../../log/basins.ts';
 import type { Provision } from '../../log/control-plane.ts';
 import type { Log } from '../../log/log.ts';
 import { TailraceError } from '../../model/error.ts';
@@ -48,7 +48,10 @@ export interface BasinsElsewhere {
 export interface BasinDeps extends ControlRouteDeps {
   /** Undefined where all basins are in one log. */
   readonly basinsElsewhere?: BasinsElsewhere | undefined;
-  readonly log: Pick<Log, 'basin' | 'listBasins' | 'createBasin' | 'ensureBasin' | 'reconfigureBasin' | 'deleteBasin'>;
+  readonly log: Pick<
+    Log,
+    'basin' | 'moves' | 'listBasins' | 'createBasin' | 'ensureBasin' | 'reconfigureBasin' | 'deleteBasin'
+  >;
 }
 
 export function basinRoutes(deps: BasinDeps): readonly Route[] {
@@ -112,7 +115,7 @@ async function createBasin(exchange: Exchange, deps: BasinDeps): Promise<void> {
 function getBasin(exchange: Exchange, name: string, deps: BasinDeps): void {
   authorize(exchange, deps, { operation: 'get-basin-config', basin: name });
   const basin = deps.log.listBasins().find((candidate) => candidate.name === name);
-  if (basin === undefined) throw basinNotFound(name);
+  if (basin === undefined) throw missingBasin(deps.log, name);
   replyJson(exchange, 200, basinConfigJson(basin.config), deps);
 }
 

@@ -67,9 +67,9 @@ export class BasinMoves {
     }));
   }
 
-  /** Whether a basin of this name has gone to another partition while this log was open. */
-  hasLeft(name: string): boolean {
-    return this.#table.hasLeft(name);
+  /** Whether another partition has the basin of this name, where there is none here. */
+  isElsewhere(name: string): boolean {
+    return this.#table.isElsewhere(name);
   }
 
   /**

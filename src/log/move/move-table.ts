@@ -51,10 +51,15 @@ export class MoveTable {
   readonly #places = new Map<number, BasinPlace>();
   /** Names of basins that have gone since the log was opened. */
   readonly #left = new Set<string>();
+  readonly #holds: (basin: string) => boolean;
 
-  /** Reads everything from the store. @throws TailraceError `corrupt` */
-  static async load(engine: Engine): Promise<MoveTable> {
-    const table = new MoveTable();
+  private constructor(holds: (basin: string) => boolean) {
+    this.#holds = holds;
+  }
+
+  /** Reads everything from the store. `holds`: see `LogOptions`. @throws TailraceError `corrupt` */
+  static async load(engine: Engine, holds: (basin: string) => boolean = () => true): Promise<MoveTable> {
+    const table = new MoveTable(holds);
     await each(engine, 'moveOut', (number, value) => table.seal(number, decodeMoveOut(value), true));
     await each(engine, 'moveIn', (number, value) => table.in.set(number, { number, ...decodeMoveIn(value) }));
     await each(engine, 'basinRemoval', (number) => table.leave(number));
@@ -120,9 +125,9 @@ export class MoveTable {
     this.#places.set(number, new BasinPlace());
   }
 
-  /** Whether a basin of this name went away while the log was open. */
-  hasLeft(name: string): boolean {
-    return this.#left.has(name);
+  /** Whether a basin of this name went away while the log was open, or the cluster says that it is not here. */
+  isElsewhere(name: string): boolean {
+    return this.#left.has(name) || !this.#holds(name);
   }
 
   /** A basin of this name goes to another partition. */
