@@ -89,6 +89,11 @@ export class Leadership {
     return this.#revision !== undefined;
   }
 
+  /** Whether no other node can hold the key now: its time, which began after it was last written, is not over. */
+  get holdsForSure(): boolean {
+    return this.holds && this.#options.clock.monotonicMs() - this.#renewedAt < LEADER_TTL_MS;
+  }
+
   /** Whether this node leads, or is about to. */
   get claims(): boolean {
     return this.holds || this.#isTrying;

@@ -116,6 +116,11 @@ export class Replication {
     return this.#leadership.claims;
   }
 
+  /** Whether no other node can lead at this moment; false after a pause, until the key is written again. */
+  get leadsForSure(): boolean {
+    return this.#leadership.holdsForSure;
+  }
+
   get nodes(): readonly NodeInfo[] {
     return this.#membership.nodes;
   }
@@ -126,8 +131,8 @@ export class Replication {
 
   /** Applies all that the log holds now. @throws TailraceError `unavailable` when that is not known, or takes too long */
   catchUp(): Promise<void> {
-    // Who leads writes it.
-    if (this.#role === 'leading') return Promise.resolve();
+    // Who leads writes it, and may lead no more without knowing it.
+    if (this.#role === 'leading') return this.#engine?.confirm() ?? Promise.reject(notFollowing());
     return this.#follower?.catchUp() ?? Promise.reject(notFollowing());
   }
 

@@ -83,6 +83,22 @@ test('a node that is cut off leads no more, and answers nothing; another one lea
   expect(first.it.role).toBe('following');
 });
 
+test('a node that led before a pause is not sure that it leads, and does not take what it has for all that there is', async () => {
+  const [first, second] = [await start('a'), await start('b')];
+  await until(() => first.it.role === 'leading' && second.it.leader !== undefined);
+  await settled(first.it.catchUp());
+  expect([first.it.leadsForSure, second.it.leadsForSure]).toEqual([true, false]);
+  first.log.isCutOff = true;
+  first.bucket.isCutOff = true;
+  await expect(settled(first.it.catchUp())).rejects.toMatchObject(UNAVAILABLE);
+  first.log.isCutOff = false;
+  first.bucket.isCutOff = false;
+  await until(() => first.it.leadsForSure || second.it.leadsForSure);
+  const leader = first.it.leadsForSure ? first : second;
+  nodes.clock.advance(LEADER_TTL_MS);
+  expect(leader.it.leadsForSure).toBe(false);
+});
+
 test('another node leads when the key was not renewed for its time, also where NATS is late to end it', async () => {
   nodes = new ReplicationNodes(dir, false);
   const [first, second] = [await start('a'), await start('b')];
