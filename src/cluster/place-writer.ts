@@ -7,7 +7,7 @@ import { PLACE_KEPT_MS } from '../model/limits.ts';
 import type { Write } from '../storage/engine.ts';
 import { basinPlaceKey } from '../storage/keys.ts';
 import { type PlaceMove, type PlaceRow, partitionsEntry, placeEntry } from '../storage/place-rows.ts';
-import type { Places } from './places.ts';
+import type { KnownPlace, Places } from './places.ts';
 
 export interface PlaceWriterOptions {
   /** Holds all that is durable, and nothing else changes it. */
@@ -107,21 +107,21 @@ export class PlaceWriter {
   }
 
   /**
-   * Removes rows of basins that are gone, and returns how many. It leaves those that move, and those that were placed a
-   * short while ago, by this node or by the one that led before it: they may be just being created.
+   * Removes rows of basins that are gone, and returns how many. It leaves rows that are others by now than those that are
+   * given, those of basins that move, and those that were placed a short while ago, by this node or by the one that led before
+   * it: they may be just being created.
    */
-  async remove(names: readonly string[]): Promise<number> {
+  async remove(gone: readonly KnownPlace[]): Promise<number> {
     const nowMs = this.#options.clock.monotonicMs();
     for (const [name, atMs] of this.#placedAt) if (nowMs - atMs >= PLACE_KEPT_MS) this.#placedAt.delete(name);
     if (nowMs - this.#sinceMs < PLACE_KEPT_MS) return 0;
-    const removed = await Promise.all(names.map((name) => this.#alone(name, () => this.#removeOne(name))));
+    const removed = await Promise.all(gone.map((place) => this.#alone(place.name, () => this.#removeOne(place))));
     return removed.filter(Boolean).length;
   }
 
   /** Returns whether there was a row that could be removed. */
-  async #removeOne(name: string): Promise<boolean> {
-    const row = this.#options.places.rowOf(name);
-    if (row === undefined || row.move !== undefined || this.#placedAt.has(name)) return false;
+  async #removeOne({ name, row }: KnownPlace): Promise<boolean> {
+    if (this.#options.places.rowOf(name) !== row || row.move !== undefined || this.#placedAt.has(name)) return false;
     await this.#commit({ type: 'delete', key: basinPlaceKey(name) });
     return true;
   }

@@ -9,12 +9,24 @@ interface MovingBasin extends PlaceMove {
   readonly from: number;
 }
 
+/** What was known of a basin at a moment. */
+export interface KnownPlace {
+  readonly name: string;
+  readonly row: PlaceRow;
+}
+
+/** What the place of a basin says of a move: under way, done, or given up. */
+export type PlacedMove = 'moving' | 'finished' | 'aborted';
+
 /** Rows of one look at the store. */
 const PAGE_ROWS = 1_000;
 
 export class Places {
   #rows = new Map<string, PlaceRow>();
+  /** Those of basins that move. */
+  #moving = new Map<string, PlaceRow>();
   #partitions = 1;
+  #changes = 0;
 
   /**
    * Takes all from a store, to which nothing is written meanwhile, in place of what it knew.
@@ -31,6 +43,8 @@ export class Places {
       from = Buffer.concat([last.key, Buffer.of(0)]);
     }
     this.#rows = read.#rows;
+    this.#moving = read.#moving;
+    this.#changes++;
     this.#partitions = read.#partitions;
   }
 
@@ -39,8 +53,13 @@ export class Places {
     for (const write of writes) {
       if (write.key[0] !== FAMILY.places) continue;
       if (write.type === 'put') this.#take(write);
-      else this.#rows.delete(readBasinPlaceKey(write.key));
+      else this.#drop(readBasinPlaceKey(write.key));
     }
+  }
+
+  /** Another number each time that a basin, of which there is a row, is somewhere else than before. */
+  get changes(): number {
+    return this.#changes;
   }
 
   /** How many partitions the rows may name: at least one. */
@@ -66,21 +85,41 @@ export class Places {
     return this.#rows.get(name)?.lastMove;
   }
 
-  /** Names whose rows say this partition; those of the first one without a row are not known here. */
-  namesIn(partition: number): readonly string[] {
-    return [...this.#rows].filter(([, row]) => row.partition === partition).map(([name]) => name);
+  /** All rows; another one is another object. */
+  get all(): readonly KnownPlace[] {
+    return [...this.#rows].map(([name, row]) => ({ name, row }));
   }
 
   /** Basins that move. */
   get moves(): readonly MovingBasin[] {
-    return [...this.#rows].flatMap(([name, { partition, move }]) =>
+    return [...this.#moving].flatMap(([name, { partition, move }]) =>
       move === undefined ? [] : [{ ...move, name, from: partition }],
     );
   }
 
+  /** How a move out of a partition stands. A basin that is elsewhere by now has left, and may have moved on since. */
+  standingOf(name: string, id: string, from: number): PlacedMove {
+    const { partition = 0, move } = this.#rows.get(name) ?? {};
+    if (move?.id === id) return 'moving';
+    return partition === from ? 'aborted' : 'finished';
+  }
+
   #take(row: Entry): void {
     const read = readPlace(row);
-    if (read.type === 'place') this.#rows.set(read.name, read.place);
-    else this.#partitions = read.count;
+    if (read.type === 'partitions') {
+      this.#partitions = read.count;
+      return;
+    }
+    const { name, place } = read;
+    const before = this.#rows.get(name);
+    if (before !== undefined && before.partition !== place.partition) this.#changes++;
+    this.#rows.set(name, place);
+    if (place.move === undefined) this.#moving.delete(name);
+    else this.#moving.set(name, place);
+  }
+
+  #drop(name: string): void {
+    if (this.#rows.delete(name)) this.#changes++;
+    this.#moving.delete(name);
   }
 }

@@ -5,6 +5,7 @@ import { describeCluster } from '../cluster/describe-cluster.ts';
 import type { ClusterMove, ClusterState, ClusterView } from '../model/cluster-state.ts';
 import { leaderlessProblem } from '../model/cluster-state.ts';
 import { asTailraceError, TailraceError } from '../model/error.ts';
+import type { WantedMove } from './basin-mover.ts';
 import type { Partitions } from './partitions.ts';
 
 const MOVE_ID_BYTES = 16;
@@ -29,7 +30,7 @@ export class NodeView implements ClusterView {
     const partitions = all.map((partition) => {
       const { replication, number } = partition;
       const { leader, nodes } = replication;
-      const basins = partition.log === undefined ? undefined : placed.in(partition).length;
+      const basins = partition.log === undefined ? undefined : placed.countIn(partition);
       return { partition: number, leader: leader?.url, nodes, own: replication.describe(), basins };
     });
     return describeCluster({ name: this.#name, partitions, moves: this.#moves() });
@@ -56,14 +57,20 @@ export class NodeView implements ClusterView {
     if (basin === this.#defaultBasin) {
       throw new TailraceError('invalid', `the basin ${basin} is the default one, which stays in partition 0`);
     }
-    if (places.moveOf(basin)?.to === to) return;
+    const under = places.moveOf(basin);
+    if (under?.to === to) return this.#begin({ basin, id: under.id, to });
     if (!(await placed.list()).some(({ name }) => name === basin)) {
       throw new TailraceError('basin_not_found', `basin \`${basin}\` not found`);
     }
     const id = randomBytes(MOVE_ID_BYTES).toString('hex');
     await calls.call({ call: 'place', partition: 0, act: 'begin', basin, id, from, to });
+    await this.#begin({ basin, id, to });
+  }
+
+  /** The node that leads its partition sees it in the place of the basin, too, a moment later. */
+  async #begin({ basin, id, to }: WantedMove): Promise<void> {
     try {
-      await calls.call({ call: 'begin-move', partition: from, basin, id, to });
+      await this.#partitions().calls.call({ call: 'begin-move', partition: this.partitionOf(basin), basin, id, to });
     } catch (error) {
       // The node that leads next finds it.
       if (asTailraceError(error).code !== 'unavailable') throw error;

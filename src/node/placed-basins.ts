@@ -18,9 +18,19 @@ export interface PlacedBasinsDeps {
   call(call: ClusterCall): Promise<unknown>;
 }
 
+/** A list is tried again so often where basins move meanwhile. */
+const LIST_TRIES_MAX = 10;
+
+/** What was made of which lists of the partitions. */
+interface KnownLists {
+  readonly changes: number;
+  readonly lists: readonly (readonly Basin[])[];
+  readonly basins: readonly Basin[];
+}
+
 export class PlacedBasins implements BasinsElsewhere {
   readonly #deps: PlacedBasinsDeps;
-  #known: { readonly lists: readonly (readonly Basin[])[]; readonly basins: readonly Basin[] } | undefined;
+  #known: KnownLists | undefined;
 
   constructor(deps: PlacedBasinsDeps) {
     this.#deps = deps;
@@ -34,39 +44,70 @@ export class PlacedBasins implements BasinsElsewhere {
     return partitions()[0]?.log?.basin(name) === undefined ? undefined : 0;
   }
 
-  /** Durable basins of a partition, without those that another one has. */
-  in(partition: Partition): readonly Basin[] {
-    const { places } = this.#deps;
-    return (partition.log?.listBasins() ?? []).filter(({ name }) => (places.of(name) ?? 0) === partition.number);
+  /**
+   * The same, but undefined where this node leads that partition and does not have it: then it may be elsewhere by now, or
+   * gone, and this node has not followed that yet.
+   */
+  foundIn(name: string): number | undefined {
+    const partition = this.partitionOf(name);
+    const here = partition === undefined ? undefined : this.#deps.partitions()[partition];
+    return here?.leading !== undefined && here.log?.basin(name) === undefined ? undefined : partition;
   }
 
-  /** Of all partitions, in no order, as this node has followed them. The same list until one of the logs changes. */
+  /** How many durable basins a partition has, without those that another one has. */
+  countIn(partition: Partition): number {
+    const { places } = this.#deps;
+    let count = 0;
+    for (const { name } of listOf(partition)) if ((places.of(name) ?? 0) === partition.number) count++;
+    return count;
+  }
+
+  /**
+   * Of all partitions, in no order, as this node has followed them: also one that has moved as far as one partition says and
+   * not as far as another one does. The same list until something changes.
+   */
   get known(): readonly Basin[] {
-    const lists = this.#deps.partitions().map(({ log }) => log?.listBasins() ?? []);
+    const { places, partitions } = this.#deps;
+    const lists = partitions().map(listOf);
+    const { changes } = places;
     const before = this.#known;
-    if (
-      before !== undefined &&
-      lists.length === before.lists.length &&
-      lists.every((list, i) => list === before.lists[i])
-    ) {
-      return before.basins;
+    const isSame = before?.changes === changes && before.lists.length === lists.length;
+    if (before !== undefined && isSame && lists.every((list, i) => list === before.lists[i])) return before.basins;
+    const found = new Map<string, Basin>();
+    for (const [number, list] of lists.entries()) {
+      for (const basin of list) {
+        if ((places.of(basin.name) ?? 0) === number || !found.has(basin.name)) found.set(basin.name, basin);
+      }
     }
-    const basins = this.#deps.partitions().flatMap((partition) => this.in(partition));
-    this.#known = { lists, basins };
+    const basins = [...found.values()];
+    this.#known = { changes, lists, basins };
     return basins;
   }
 
-  async list(): Promise<readonly Basin[]> {
+  /** A basin of any partition; undefined for one that is not there. @throws TailraceError `unavailable` */
+  async find(name: string): Promise<Basin | undefined> {
     const { partitions } = this.#deps;
-    await Promise.all(partitions().map(({ replication }) => replication.catchUp()));
-    const missing = partitions().find(({ log }) => log === undefined);
-    if (missing !== undefined) {
-      const message = `this node has no whole copy of partition ${missing.number} at the moment: send again`;
-      throw new TailraceError('unavailable', message, { detail: { retryAfterSeconds: 1 } });
+    const partition = partitions()[this.partitionOf(name) ?? 0];
+    await partition?.replication.catchUp();
+    return partition?.log?.basin(name);
+  }
+
+  /**
+   * A partition is looked at before its places are, and again where basins have moved meanwhile: so one that moves is in the
+   * list once. @throws TailraceError `unavailable`
+   */
+  async list(): Promise<readonly Basin[]> {
+    const { partitions, places } = this.#deps;
+    for (let tries = 0; tries < LIST_TRIES_MAX; tries++) {
+      const { changes } = places;
+      const [first, ...others] = partitions();
+      const lists = await Promise.all(others.map(listNow));
+      const all = [first === undefined ? [] : await listNow(first), ...lists];
+      if (places.changes !== changes) continue;
+      const basins = all.flatMap((list, number) => list.filter(({ name }) => (places.of(name) ?? 0) === number));
+      return basins.sort((a, b) => (a.name < b.name ? -1 : 1));
     }
-    return partitions()
-      .flatMap((partition) => this.in(partition))
-      .sort((a, b) => (a.name < b.name ? -1 : 1));
+    throw unavailable('basins move just now: send again');
   }
 
   async make(making: BasinMaking): Promise<MadeBasin | undefined> {
@@ -81,18 +122,34 @@ export class PlacedBasins implements BasinsElsewhere {
 
   /** Removes the places of basins that are gone. @throws TailraceError `unavailable` */
   async sweep(): Promise<void> {
-    const { places, partitions, writer } = this.#deps;
+    const { places, writer } = this.#deps;
+    const before = places.all;
     const live = new Set((await this.list()).map(({ name }) => name));
-    const placed = partitions().flatMap(({ number }) => places.namesIn(number));
-    await writer()?.remove(placed.filter((name) => !live.has(name)));
+    await writer()?.remove(before.filter(({ name }) => !live.has(name)));
   }
 
   /** The one with the fewest basins. */
   #emptiest(places: PlaceWriter): number {
     const counts = this.#deps.partitions().map((partition) => {
-      return { number: partition.number, basins: this.in(partition).length + places.placing(partition.number) };
+      return { number: partition.number, basins: this.countIn(partition) + places.placing(partition.number) };
     });
     counts.sort((a, b) => a.basins - b.basins || a.number - b.number);
     return counts[0]?.number ?? 0;
   }
+}
+
+function listOf({ log }: Partition): readonly Basin[] {
+  return log?.listBasins() ?? [];
+}
+
+/** With all that was acknowledged before. @throws TailraceError `unavailable` */
+async function listNow(partition: Partition): Promise<readonly Basin[]> {
+  await partition.replication.catchUp();
+  const { log, number } = partition;
+  if (log !== undefined) return log.listBasins();
+  throw unavailable(`this node has no whole copy of partition ${number} at the moment: send again`);
+}
+
+function unavailable(message: string): TailraceError {
+  return new TailraceError('unavailable', message, { detail: { retryAfterSeconds: 1 } });
 }

@@ -41,7 +41,7 @@ describe('the place of a basin', () => {
     expect(await Promise.all(asked)).toEqual([2, 2, 2]);
     expect(await writer.place('a', choose(0))).toBe(2);
     expect(chosen).toEqual([2]);
-    expect([places.of('a'), places.of('b'), places.namesIn(2)]).toEqual([2, undefined, ['a']]);
+    expect([places.of('a'), places.of('b'), names()]).toEqual([2, undefined, ['a']]);
   });
 
   test('is known only when it is durable, and counts as being placed until then', async () => {
@@ -139,17 +139,17 @@ describe('a row whose basin is gone', () => {
     clock.advance(PLACE_KEPT_MS);
     await writer.place('asked', () => 1);
     await writer.place('new', () => 1);
-    expect(await writer.remove(['old', 'moves', 'asked', 'new', 'unknown'])).toBe(1);
-    expect(places.namesIn(1)).toEqual(['moves', 'asked', 'new']);
+    expect(await writer.remove(places.all)).toBe(1);
+    expect(names()).toEqual(['moves', 'asked', 'new']);
   });
 
   test('stays for a while when another node leads, which does not know what was given out', async () => {
     await writer.place('a', () => 1);
     clock.advance(PLACE_KEPT_MS);
     writer = newWriter();
-    expect(await writer.remove(['a'])).toBe(0);
+    expect(await writer.remove(places.all)).toBe(0);
     clock.advance(PLACE_KEPT_MS);
-    expect(await writer.remove(['a'])).toBe(1);
+    expect(await writer.remove(places.all)).toBe(1);
     expect(places.of('a')).toBeUndefined();
   });
 
@@ -157,9 +157,34 @@ describe('a row whose basin is gone', () => {
     await writer.place('a', () => 1);
     clock.advance(PLACE_KEPT_MS);
     const asked = writer.place('a', () => 2);
-    expect(await writer.remove(['a'])).toBe(0);
+    expect(await writer.remove(places.all)).toBe(0);
     expect(await asked).toBe(1);
   });
+});
+
+test('a row that has changed since it was looked at is not removed, such as that of a basin that has moved', async () => {
+  await writer.place('a', () => 1);
+  const before = places.all;
+  clock.advance(PLACE_KEPT_MS);
+  await writer.beginMove('a', 1, 2, MOVE);
+  await writer.finishMove('a', MOVE);
+  expect(await writer.remove(before)).toBe(0);
+  expect(places.of('a')).toBe(2);
+  expect(await writer.remove(places.all)).toBe(1);
+});
+
+test('a basin that has moved on since has left all the same, and one that was given up has not', async () => {
+  await writer.place('a', () => 1);
+  await writer.beginMove('a', 1, 2, MOVE);
+  expect(places.standingOf('a', MOVE, 1)).toBe('moving');
+  await writer.finishMove('a', MOVE);
+  await writer.beginMove('a', 2, 3, OTHER_MOVE);
+  expect(places.standingOf('a', MOVE, 1)).toBe('finished');
+  await writer.finishMove('a', OTHER_MOVE);
+  expect([places.standingOf('a', MOVE, 1), places.standingOf('a', OTHER_MOVE, 2)]).toEqual(['finished', 'finished']);
+  await writer.beginMove('a', 3, 1, MOVE);
+  await writer.abortMove('a', MOVE);
+  expect(places.standingOf('a', MOVE, 3)).toBe('aborted');
 });
 
 test('the number of partitions only rises', async () => {
@@ -213,11 +238,15 @@ async function act(what: string, name: string, given: { from: number; to: number
   if (what === 'abortMove') await writer.abortMove(name, move);
   if (what !== 'remove') return;
   clock.advance(PLACE_KEPT_MS);
-  await writer.remove([name]);
+  await writer.remove(places.all.filter((place) => place.name === name));
 }
 
 function said(known: Places): unknown {
   return [known.partitions, ...['a', 'b', 'é'].map((name) => known.rowOf(name))];
+}
+
+function names(): readonly string[] {
+  return places.all.map(({ name }) => name);
 }
 
 function turn(): Promise<void> {

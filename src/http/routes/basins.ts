@@ -41,6 +41,8 @@ export interface MadeBasin {
 export interface BasinsElsewhere {
   /** Durable ones, in the order of their names. @throws TailraceError `unavailable` */
   list(): Promise<readonly Basin[]>;
+  /** One of any partition. @throws TailraceError `unavailable` */
+  find(name: string): Promise<Basin | undefined>;
   /** Makes one where it belongs; undefined where that is the log of this server. @throws TailraceError */
   make(making: BasinMaking): Promise<MadeBasin | undefined>;
 }
@@ -104,7 +106,7 @@ async function createBasin(exchange: Exchange, deps: BasinDeps): Promise<void> {
   const { basin: name, config, location } = shaped(createShape, withoutPolicy(await readJson(exchange, deps)));
   const principal = authorize(exchange, deps, { operation: 'create-basin', basin: name });
   const request = parseBasinConfigRequest(config);
-  expectMayTrust(principal, name, request.oidc, deps);
+  await expectMayTrust(principal, name, request.oidc, deps);
   expectLocation(location);
   const made = await deps.basinsElsewhere?.make({ mode: 'create', basin: name, config, token });
   const { outcome, it } = made ?? (await deps.log.createBasin(name, request, token));
@@ -124,7 +126,7 @@ async function ensureBasin(exchange: Exchange, name: string, deps: BasinDeps): P
   authorizeUncounted(exchange, deps, { operation: 'reconfigure-basin', basin: name });
   const { config, location } = shaped(ensureShape, withoutPolicy((await readOptionalJson(exchange, deps)) ?? {}));
   const request = parseBasinConfigRequest(config);
-  expectMayTrust(principal, name, request.oidc, deps);
+  await expectMayTrust(principal, name, request.oidc, deps);
   expectLocation(location);
   const made = await deps.basinsElsewhere?.make({ mode: 'ensure', basin: name, config });
   const { outcome, it } = made ?? (await deps.log.ensureBasin(name, request));
@@ -134,7 +136,7 @@ async function ensureBasin(exchange: Exchange, name: string, deps: BasinDeps): P
 async function reconfigureBasin(exchange: Exchange, name: string, deps: BasinDeps): Promise<void> {
   const principal = authorize(exchange, deps, { operation: 'reconfigure-basin', basin: name });
   const patch = parseBasinConfigPatch(await readJson(exchange, deps));
-  expectMayTrust(principal, name, patch.oidc, deps);
+  await expectMayTrust(principal, name, patch.oidc, deps);
   const { config } = await deps.log.reconfigureBasin(name, patch);
   replyJson(exchange, 200, basinConfigJson(config), deps);
 }
@@ -143,14 +145,15 @@ async function reconfigureBasin(exchange: Exchange, name: string, deps: BasinDep
  * To repeat the trust that the basin has changes nothing, so it needs no permission.
  * @throws TailraceError `permission_denied`
  */
-function expectMayTrust(
+async function expectMayTrust(
   principal: Principal,
   name: string,
   wanted: OidcTrust | null | undefined,
   deps: BasinDeps,
-): void {
+): Promise<void> {
   if (wanted === undefined || wanted === null) return;
-  if (!isDeepStrictEqual(wanted, deps.log.basin(name)?.config.oidc)) checkTrust(principal, name);
+  const known = deps.log.basin(name) ?? (await deps.basinsElsewhere?.find(name));
+  if (!isDeepStrictEqual(wanted, known?.config.oidc)) checkTrust(principal, name);
 }
 
 async function deleteBasin(exchange: Exchange, name: string, deps: BasinDeps): Promise<void> {
