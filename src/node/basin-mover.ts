@@ -9,7 +9,7 @@
  * repeated, so the next node that leads goes on where this one was.
  */
 
-import type { Places } from '../cluster/places.ts';
+import type { PlacedMove, Places } from '../cluster/places.ts';
 import type { ClusterCall } from '../http/cluster-calls.ts';
 import type { Log } from '../log/log.ts';
 import { CopiedBlocks } from '../log/move/copied-blocks.ts';
@@ -36,9 +36,6 @@ export interface BasinMoverDeps {
   flushUsage(): Promise<void>;
 }
 
-/** What the place of a basin says of a move. */
-export type PlacedMove = 'moving' | 'finished' | 'aborted';
-
 /** A move of one basin. */
 export interface WantedMove {
   readonly basin: string;
@@ -58,6 +55,8 @@ const CANNOT_MOVE: ReadonlySet<ErrorCode> = new Set([
 export class BasinMover {
   readonly #deps: BasinMoverDeps;
   readonly #running = new Map<string, RunningMove>();
+  /** What begins when the move before it, of the same basin, is over. */
+  readonly #next = new Map<string, WantedMove>();
   readonly #stop = new AbortController();
 
   constructor(deps: BasinMoverDeps) {
@@ -71,17 +70,33 @@ export class BasinMover {
 
   /** Goes on with the moves that a node has begun that led before: those of the log, and those of `placed`. */
   resume(placed: Pick<Places, 'moves'>): void {
-    const { log, partition } = this.#deps;
-    for (const move of log.moves.out()) this.begin(move);
+    for (const move of this.#deps.log.moves.out()) this.begin(move);
+    this.follow(placed);
+  }
+
+  /** Begins the moves that places say. */
+  follow(placed: Pick<Places, 'moves'>): void {
+    const { partition } = this.#deps;
     for (const { name, from, to, id } of placed.moves) if (from === partition) this.begin({ basin: name, to, id });
   }
 
   /** Begins a move, or goes on with one; a move that is under way goes on. */
   begin(wanted: WantedMove): void {
-    if (this.#stop.signal.aborted || this.#running.has(wanted.basin)) return;
+    const { basin, id } = wanted;
+    if (this.#stop.signal.aborted) return;
+    const running = this.#running.get(basin);
+    if (running !== undefined) {
+      if (running.id !== id) this.#next.set(basin, wanted);
+      return;
+    }
     const move = new RunningMove(wanted, this.#deps, this.#stop.signal);
-    this.#running.set(wanted.basin, move);
-    void move.run().finally(() => this.#running.delete(wanted.basin));
+    this.#running.set(basin, move);
+    void move.run().finally(() => {
+      this.#running.delete(basin);
+      const next = this.#next.get(basin);
+      this.#next.delete(basin);
+      if (next !== undefined) this.begin(next);
+    });
   }
 
   /** The rows of a basin that moves, as the node that takes it asks for them; undefined for one that does not move. */
@@ -105,6 +120,8 @@ class RunningMove {
   readonly #sent = new CopiedBlocks();
   #phase: ClusterMove['phase'] = 'copying';
   #problem: string | undefined;
+  /** Before that the other partition cannot have adopted the basin. */
+  #isSealed = false;
   #copiedBytes = 0;
   #progressAt = 0;
 
@@ -129,24 +146,36 @@ class RunningMove {
     }
   }
 
+  /** Resolves when the move is over, or this node leads no more: then it goes on with the one that leads next. */
   async run(): Promise<void> {
     const { basin, to } = this.#wanted;
     const { logger, partition: from } = this.#deps;
     logger.info({ basin, from, to }, 'a basin begins to move');
-    try {
-      await this.#repeated(this.#deps.catchUp);
-      const placed = this.#deps.placed(this.#wanted);
-      if (placed === 'finished') await this.#drop();
-      else if (placed === 'aborted') await this.#deps.log.moves.unseal(basin, this.id);
-      else if (await this.#copyOver()) await this.#finish();
-      else await this.#giveUp();
-    } catch (error) {
-      // Another node leads, or this one stops: the move goes on there.
-      logger.warn(
-        { err: error, basin, from, to },
-        'a move of a basin stopped: it goes on with the node that leads next',
-      );
+    for (let said = ''; ; ) {
+      try {
+        await this.#go();
+        return;
+      } catch (thrown) {
+        const error = asTailraceError(thrown);
+        // Nothing of this move is left where another one has the basin.
+        if (this.#stop.aborted || error.code === 'transaction_conflict') return;
+        if (error.message !== said) {
+          logger.warn({ err: error, basin, from, to }, 'a move of a basin does not go on: it is tried again');
+        }
+        said = error.message;
+        this.#problem = said;
+      }
+      await this.#pause();
     }
+  }
+
+  async #go(): Promise<void> {
+    await this.#repeated(this.#deps.catchUp);
+    const placed = this.#deps.placed(this.#wanted);
+    if (placed === 'finished') await this.#drop();
+    else if (placed === 'aborted') await this.#stay();
+    else if (await this.#copyOver()) await this.#finish();
+    else await this.#giveUp();
   }
 
   /** Returns false where it has to be given up. */
@@ -154,11 +183,11 @@ class RunningMove {
     const { basin, to } = this.#wanted;
     const { log, flushUsage } = this.#deps;
     const { id } = this;
-    const isSealed = log.moves.out().some((move) => move.basin === basin && move.id === id);
-    if (isSealed) this.#phase = 'sealed';
+    this.#isSealed = log.moves.out().some((move) => move.basin === basin && move.id === id);
+    if (this.#isSealed) this.#phase = 'sealed';
     // One that was adopted already needs no copy.
-    if (isSealed && (await this.#adopted())) return true;
-    if (!isSealed && !(await this.#copied())) return false;
+    if (this.#isSealed && (await this.#adopted())) return true;
+    if (!this.#isSealed && !(await this.#copied())) return false;
     try {
       await log.moves.seal(basin, { id, to });
     } catch (thrown) {
@@ -168,6 +197,7 @@ class RunningMove {
       return false;
     }
     this.#phase = 'sealed';
+    this.#isSealed = true;
     await flushUsage();
     return (await this.#copied()) && (await this.#adopted());
   }
@@ -185,6 +215,7 @@ class RunningMove {
   /** Repeats what the other node cannot do at the moment, for a while. */
   async #tried(call: ClusterCall): Promise<boolean> {
     for (let tries = 1; ; tries++) {
+      this.#expectRunning();
       try {
         await this.#watched(call);
         this.#problem = undefined;
@@ -239,6 +270,16 @@ class RunningMove {
     logger.info({ basin, from, to, bytes: this.#copiedBytes }, 'a basin has moved');
   }
 
+  /** The move was given up, perhaps by a call that came late: what the other partition has of it is not the basin. */
+  async #stay(): Promise<void> {
+    const { basin, to } = this.#wanted;
+    const { moves } = this.#deps.log;
+    this.#phase = 'aborting';
+    if (!moves.out().some((move) => move.basin === basin && move.id === this.id)) return;
+    await moves.unseal(basin, this.id);
+    await this.#tried({ call: 'forget-basin', partition: to, basin, id: this.id });
+  }
+
   /** What the other partition took is forgotten there first: after that it cannot adopt it any more. */
   async #giveUp(): Promise<void> {
     const { basin, to } = this.#wanted;
@@ -246,12 +287,14 @@ class RunningMove {
     const reason = this.#problem;
     this.#phase = 'aborting';
     const left = await this.#untilDone({ call: 'forget-basin', partition: to, basin, id: this.id });
-    if (left === ADOPTED) {
+    // A basin that was there before, left over from something else, is not this one.
+    if (left === ADOPTED && this.#isSealed) {
       await this.#finish();
       return;
     }
     await this.#untilDone({ call: 'place', partition: 0, act: 'abort', basin, id: this.id, from, to });
     await log.moves.unseal(basin, this.id);
+    if (left === ADOPTED) await this.#tried({ call: 'forget-basin', partition: to, basin, id: this.id });
     logger.warn({ basin, from, to, reason }, 'a move of a basin was given up: it stays where it is');
   }
 
@@ -262,6 +305,7 @@ class RunningMove {
 
   async #repeated<T>(act: () => Promise<T>): Promise<T> {
     for (;;) {
+      this.#expectRunning();
       try {
         return await act();
       } catch (thrown) {

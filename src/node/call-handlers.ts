@@ -3,8 +3,10 @@
 import type { Access } from '../access/access.ts';
 import { ticketPrefix } from '../access/tickets.ts';
 import type { PlaceWriter } from '../cluster/place-writer.ts';
-import { type ClusterCall, callerRefOf } from '../http/cluster-calls.ts';
+import type { Places } from '../cluster/places.ts';
+import { type ClusterCallOf, callerRefOf } from '../http/cluster-calls.ts';
 import { makeForNode } from '../http/routes/basins.ts';
+import type { Log } from '../log/log.ts';
 import { TailraceError } from '../model/error.ts';
 import type { Entry } from '../storage/engine.ts';
 import { ADOPTED, type BasinMover } from './basin-mover.ts';
@@ -15,6 +17,10 @@ export interface CallHandlersDeps {
   /** Of the partitions that hold no tokens. @throws TailraceError `unavailable` */
   access(): Access;
   sessions(): BorrowedSessions | undefined;
+  /** As this node has followed them. */
+  readonly places: Places;
+  /** Applies all that partition 0 holds now. @throws TailraceError `unavailable` */
+  catchUp(): Promise<void>;
   /** Undefined where this node does not lead partition 0. */
   writer(): PlaceWriter | undefined;
   /** Of a partition that this node leads. */
@@ -25,9 +31,16 @@ export interface CallHandlersDeps {
 
 export function callHandlers(deps: CallHandlersDeps): CallHandlers {
   return {
-    'make-basin': ({ mode, basin, config, token }, { log }) => makeForNode({ mode, basin, config, token }, log),
+    'make-basin': async ({ partition, mode, basin, config, token }, { log }) => {
+      // A call that comes late must not make it where it was before it moved.
+      await deps.catchUp();
+      if (deps.places.of(basin) !== partition) throw noLeader(partition);
+      return makeForNode({ mode, basin, config, token }, log);
+    },
     'issue-ticket': async ({ partition, caller, bounds }) => {
       const access = deps.access();
+      // The token may be new.
+      await deps.catchUp();
       if (caller.session !== undefined) await deps.sessions()?.ask(caller.session);
       const principal = caller.session === undefined ? access.holderNamed(caller.token) : access.find(caller.session);
       if (principal === undefined) throw new TailraceError('authn', 'the token was revoked, rotated, or has expired');
@@ -45,20 +58,32 @@ export function callHandlers(deps: CallHandlersDeps): CallHandlers {
     place: (call) => place(call, deps),
     'take-basin': ({ basin, id, from }, { log }) => log.moves.take(basin, { id, from }, deps.rows(from, basin, id)),
     'adopt-basin': async ({ basin, id }, { log }) => void (await log.moves.adopt(basin, id)),
-    'forget-basin': async ({ basin, id }, { log }) => {
-      // Its place is elsewhere: it can be here only by this move.
-      if (log.basin(basin) !== undefined) return ADOPTED;
-      await log.moves.forget(basin, id);
-      return null;
-    },
+    'forget-basin': (call, { log }) => forgetBasin(call, log, deps),
     moves: async ({ partition }) => deps.mover(partition)?.moves ?? [],
   };
 }
 
-async function place(
-  { act, basin, id, from, to }: Extract<ClusterCall, { call: 'place' }>,
-  deps: CallHandlersDeps,
-): Promise<void> {
+/**
+ * Removes what was taken of a basin. One that was adopted stays where its place is here, or where a move to here is under way;
+ * else it is left over from a move that was given up, and nobody was ever sent to it.
+ */
+async function forgetBasin(
+  { partition, basin, id }: ClusterCallOf<'forget-basin'>,
+  log: Pick<Log, 'basin' | 'moves'>,
+  { places, catchUp }: CallHandlersDeps,
+): Promise<typeof ADOPTED | null> {
+  // Behind it all that was accepted before is durable, also an adoption.
+  await log.moves.forget(basin, id);
+  if (log.basin(basin) === undefined) return null;
+  await catchUp();
+  const { partition: placed = 0, move } = places.rowOf(basin) ?? {};
+  if (placed === partition || move?.to === partition) return ADOPTED;
+  await log.moves.seal(basin, { id, to: placed });
+  await log.moves.drop(basin, id);
+  return null;
+}
+
+async function place({ act, basin, id, from, to }: ClusterCallOf<'place'>, deps: CallHandlersDeps): Promise<void> {
   const places = deps.writer();
   if (places === undefined) throw noLeader(0);
   switch (act) {

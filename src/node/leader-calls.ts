@@ -41,8 +41,10 @@ export class LeaderCalls {
 
   /** Does what another node asks. @throws TailraceError `unavailable` where this one does not lead */
   async answer(call: ClusterCall): Promise<unknown> {
-    const server = this.#deps.partition(call.partition)?.server;
+    const { server, leading } = this.#deps.partition(call.partition) ?? {};
     if (server === undefined) throw noLeader(call.partition);
+    // Sums for a client, who may have been told of more; all else is of this process, or answered by what a commit says.
+    if (call.call === 'usage') await leading?.confirm();
     const handler = this.#deps.handlers[call.call] as (asked: ClusterCall, of: ComposedServer) => Promise<unknown>;
     return handler(call, server);
   }

@@ -118,7 +118,8 @@ export class Partitions {
     });
     this.calls = new LeaderCalls({
       handlers: callHandlers({
-        ...{ call, sessions: () => this.#sessions, access: () => this.#usableAccess().access },
+        ...{ places: this.places, sessions: () => this.#sessions, access: () => this.#usableAccess().access },
+        catchUp: () => this.first.replication.catchUp(),
         writer: () => this.#writer,
         mover: (partition) => this.#movers.get(partition),
         rows: (from, basin, id) => this.#rowsFrom(from, basin, id),
@@ -131,6 +132,7 @@ export class Partitions {
       count: () => this.#all.length,
       access: () => this.#access?.access,
       placeOf: (basin) => this.placed.partitionOf(basin),
+      foundIn: (basin) => this.placed.foundIn(basin),
       catchUp: () => this.first.replication.catchUp(),
     });
   }
@@ -262,6 +264,7 @@ export class Partitions {
     replica.onWritten = async (writes) => {
       try {
         this.places.follow(writes);
+        for (const mover of this.#movers.values()) mover.follow(this.places);
         await this.#access?.follow(writes);
       } catch (error) {
         this.first.replication.damaged(asTailraceError(error));
@@ -329,10 +332,7 @@ export class Partitions {
       call: (asked, signal) => this.calls.call(asked, signal),
       catchUp: () => this.first.replication.catchUp(),
       flushUsage: () => server.usage.flush(),
-      placed: ({ basin, id }) => {
-        if (this.places.moveOf(basin)?.id === id) return 'moving';
-        return this.places.rowOf(basin)?.lastMove === id ? 'finished' : 'aborted';
-      },
+      placed: ({ basin, id }) => this.places.standingOf(basin, id, number),
     });
     this.#movers.set(number, mover);
     mover.resume(this.places);

@@ -22,6 +22,7 @@ import { MOVE_ID, MOVED, Partition } from '../support/moving-basin.ts';
 type Fate = 'done' | 'lost' | 'unanswered' | 'from-ends' | 'to-ends';
 
 const [FROM, TO] = [1, 2];
+const OTHER_ID = 'ff112233445566778899aabbccddeeff';
 
 /** Two partitions with their leaders, and the places that partition 0 has. */
 class Nodes {
@@ -30,21 +31,23 @@ class Nodes {
   readonly calls: ClusterCall['call'][] = [];
   /** Says what becomes of the call with this index. */
   fate: (index: number, call: ClusterCall) => Fate = () => 'done';
-  readonly #writer: PlaceWriter;
+  /** What a call ends in. */
+  failing: (call: ClusterCall) => TailraceError | undefined = () => undefined;
+  readonly writer: PlaceWriter;
   readonly #partitions = new Map<number, Partition>();
   #mover: BasinMover | undefined;
 
   constructor() {
     const engine = openMemoryEngine();
     const commit = (writes: readonly Write[]): Promise<void> => engine.commit(writes);
-    this.#writer = new PlaceWriter({ places: this.places, clock: this.clock, commit });
+    this.writer = new PlaceWriter({ places: this.places, clock: this.clock, commit });
   }
 
   static async open(): Promise<Nodes> {
     const nodes = new Nodes();
     for (const number of [FROM, TO]) nodes.#partitions.set(number, await Partition.open(number, nodes.clock));
-    await nodes.#writer.keepCount(3);
-    await nodes.#writer.place(MOVED, () => FROM);
+    await nodes.writer.keepCount(3);
+    await nodes.writer.place(MOVED, () => FROM);
     await nodes.at(FROM).log.ensureBasin(MOVED, BASIN);
     await nodes.at(FROM).append('a', '0', '1');
     nodes.lead();
@@ -62,33 +65,39 @@ class Nodes {
     const { log, usage } = this.at(FROM);
     const mover = new BasinMover({
       ...{ partition: FROM, log, clock: this.clock, logger: createLogger('silent') },
-      call: (call) => this.#call(call),
+      call: (call) => this.ask(call),
       catchUp: async () => {},
       flushUsage: () => usage.flush(),
-      placed: ({ basin, id }) => {
-        if (this.places.moveOf(basin)?.id === id) return 'moving';
-        return this.places.rowOf(basin)?.lastMove === id ? 'finished' : 'aborted';
-      },
+      placed: ({ basin, id }) => this.places.standingOf(basin, id, FROM),
     });
     this.#mover = mover;
     mover.resume(this.places);
   }
 
-  async begin(): Promise<void> {
-    await this.#writer.beginMove(MOVED, FROM, TO, MOVE_ID);
-    this.#mover?.begin({ basin: MOVED, id: MOVE_ID, to: TO });
+  async begin(id = MOVE_ID): Promise<void> {
+    await this.writer.beginMove(MOVED, FROM, TO, id);
+    this.#mover?.begin({ basin: MOVED, id, to: TO });
+  }
+
+  /** The node that leads `FROM` leads no more. */
+  end(): void {
+    this.#mover?.close();
+  }
+
+  async step(): Promise<void> {
+    await new Promise((resolve) => setImmediate(resolve));
+    if (this.clock.timers > 0) this.clock.advance(MOVE_RETRY_MS);
   }
 
   /** Resolves when nothing moves any more, while time goes on. */
   async untilOver(): Promise<void> {
-    while (this.#mover?.moves.length !== 0) {
-      await new Promise((resolve) => setImmediate(resolve));
-      if (this.clock.timers > 0) this.clock.advance(MOVE_RETRY_MS);
-    }
+    while (this.#mover?.moves.length !== 0) await this.step();
     for (const partition of this.#partitions.values()) await partition.log.backgroundSettled();
   }
 
-  async #call(call: ClusterCall): Promise<unknown> {
+  async ask(call: ClusterCall): Promise<unknown> {
+    const error = this.failing(call);
+    if (error !== undefined) throw error;
     const fate = this.fate(this.calls.push(call.call) - 1, call);
     if (fate === 'from-ends' || fate === 'to-ends') await this.#restart(fate === 'from-ends' ? FROM : TO);
     if (fate === 'lost' || fate === 'from-ends' || fate === 'to-ends') throw new TailraceError('unavailable', 'lost');
@@ -97,7 +106,9 @@ class Nodes {
         throw new Error('not asked for');
       },
       sessions: () => undefined,
-      writer: () => this.#writer,
+      places: this.places,
+      catchUp: async () => {},
+      writer: () => this.writer,
       mover: () => this.#mover,
       rows: (_from, basin, id) => this.#mover?.rowsOf(basin, id) ?? noRows(),
     });
@@ -209,4 +220,77 @@ test('a basin that is deleted while it is copied does not move', async () => {
   expect([nodes.places.of(MOVED), nodes.places.moveOf(MOVED)]).toEqual([FROM, undefined]);
   expect([nodes.at(FROM).log.basin(MOVED), nodes.at(TO).log.basin(MOVED)]).toEqual([undefined, undefined]);
   expect(nodes.at(TO).log.moves.in()).toEqual([]);
+});
+
+test('a basin of that name in the other partition, which is not the one that moves, never takes its place', async () => {
+  const nodes = await Nodes.open();
+  await nodes.at(TO).log.ensureBasin(MOVED, BASIN);
+  await nodes.begin();
+  await nodes.untilOver();
+  expect(await expectWhole(nodes)).toBe(FROM);
+  await nodes.begin(OTHER_ID);
+  await nodes.untilOver();
+  expect(nodes.places.of(MOVED)).toBe(TO);
+  expect(await nodes.at(TO).bodies('a')).toEqual(['0', '1', '2']);
+});
+
+test('a call to give up that comes late, after the other partition has the basin, leaves it whole where it was', async () => {
+  const nodes = await Nodes.open();
+  nodes.fate = (_at, { call }) => {
+    if (call === 'place') void nodes.writer.abortMove(MOVED, MOVE_ID);
+    return 'done';
+  };
+  await nodes.begin();
+  await nodes.untilOver();
+  expect(await expectWhole(nodes)).toBe(FROM);
+});
+
+test('a basin that has moved on is dropped where it was first, also where the end of that move was not seen', async () => {
+  const nodes = await Nodes.open();
+  nodes.fate = (_at, { call }) => (call === 'place' ? 'unanswered' : 'done');
+  await nodes.begin();
+  // Its leader ends before it drops the basin; which moves on meanwhile.
+  while (nodes.places.of(MOVED) !== TO) await nodes.step();
+  nodes.end();
+  await nodes.writer.beginMove(MOVED, TO, 0, OTHER_ID);
+  await nodes.writer.finishMove(MOVED, OTHER_ID);
+  nodes.lead();
+  await nodes.untilOver();
+  expect(nodes.at(FROM).log.basin(MOVED)).toBeUndefined();
+});
+
+test('a move that begins while the one before it is being given up is not forgotten', async () => {
+  const nodes = await Nodes.open();
+  let again: Promise<void> | undefined;
+  nodes.fate = (_at, call) => {
+    if (again !== undefined) return 'done';
+    if (call.call === 'take-basin') return 'lost';
+    if (call.call === 'place') {
+      again = nodes.writer.abortMove(MOVED, MOVE_ID).then(() => nodes.begin(OTHER_ID));
+    }
+    return 'done';
+  };
+  await nodes.begin();
+  await nodes.untilOver();
+  expect(await expectWhole(nodes)).toBe(TO);
+});
+
+test('a move goes on behind an error that is no reason to give up', async () => {
+  const nodes = await Nodes.open();
+  let fails = 2;
+  nodes.failing = ({ call }) =>
+    call === 'place' && fails-- > 0 ? new TailraceError('storage_full', 'full') : undefined;
+  await nodes.begin();
+  await nodes.untilOver();
+  expect(await expectWhole(nodes)).toBe(TO);
+});
+
+test('a call to make a basin that comes late makes none where it was before it moved', async () => {
+  const nodes = await Nodes.open();
+  await nodes.begin();
+  await nodes.untilOver();
+  const making = { call: 'make-basin', partition: FROM, mode: 'create', basin: MOVED, config: {} } as const;
+  await expect(nodes.ask(making)).rejects.toMatchObject({ code: 'unavailable' });
+  expect(nodes.at(FROM).log.basin(MOVED)).toBeUndefined();
+  await expect(nodes.ask({ ...making, partition: TO })).rejects.toMatchObject({ code: 'resource_already_exists' });
 });
