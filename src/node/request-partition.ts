@@ -9,6 +9,7 @@ import type { BasinRule } from '../access/basin-rule.ts';
 import { ANYONE, type Principal } from '../access/grant.ts';
 import { partitionOfTicket } from '../access/tickets.ts';
 import { bearerToken, credentialShown, type HashedToken, hashCredential } from '../access/tokens/credential.ts';
+import { originForm } from '../http/exchange.ts';
 import { withBearer } from '../http/routes/otlp.ts';
 import { bearerInSubprotocols } from '../socket/handshake.ts';
 
@@ -27,6 +28,8 @@ export interface RequestPartitionsDeps {
   access(): Pick<Access, 'find' | 'identifySender' | 'isOpen'> | undefined;
   /** The partition of a basin; undefined for one that is not known here. */
   placeOf(basin: string): number | undefined;
+  /** The same; undefined also where this node leads that partition and does not have the basin. */
+  foundIn(basin: string): number | undefined;
   /** Applies all that the log of partition 0 holds now. @throws TailraceError `unavailable` */
   catchUp(): Promise<void>;
 }
@@ -69,20 +72,22 @@ export class RequestPartitions {
     const access = this.#deps.access();
     const caller = about.hashed === undefined ? undefined : access?.find(about.hashed.hash);
     const isKnown = access?.isOpen === true || about.hashed === undefined || caller !== undefined;
-    return (isKnown ? this.#placeFor(about, caller) : undefined) ?? this.#late(about);
+    return (isKnown ? this.#placeFor(about, caller, this.#deps.foundIn) : undefined) ?? this.#late(about);
   }
 
   /** The partition, or the basin that is named. */
   #http(request: RoutedRequest): number | { readonly basin: string | undefined } {
-    const { url = '/', method } = request;
+    const url = originForm(request.url ?? '/');
+    const { method } = request;
     const mark = url.indexOf('?');
     const path = mark < 0 ? url : url.slice(0, mark);
     const query = mark < 0 ? '' : url.slice(mark + 1);
     const named = NAMED.exec(path)?.[1];
-    if (named !== undefined) return { basin: decoded(named) };
+    // One that may be made begins where places are given out, also where a place is left of one that is gone.
+    if (named !== undefined) return method === 'PUT' ? 0 : { basin: decoded(named) };
     if (!BASIN_PATHS.test(path) || (path === USAGE && method === 'GET')) return 0;
     const ticket = TICKET.exec(query)?.[1];
-    if (ticket !== undefined) return partitionOfTicket(ticket);
+    if (ticket !== undefined) return this.#knowing(partitionOfTicket(ticket));
     return this.#named(request, query);
   }
 
@@ -99,25 +104,38 @@ export class RequestPartitions {
     }
   }
 
-  /** What is not known here may not have come yet. */
+  /** Anybody may write a number into a ticket. */
+  #knowing(partition: number): number {
+    return partition < this.#deps.count() ? partition : 0;
+  }
+
+  /** What is not known here may not have come yet. A JWT is known when it is verified. */
   async #late(about: About): Promise<number> {
+    const caller = await this.#callerOf(about);
+    const found = caller === undefined ? undefined : this.#placeFor(about, caller, this.#deps.foundIn);
+    if (found !== undefined) return found;
     await this.#deps.catchUp();
-    return this.#placeFor(about, await this.#callerOf(about)) ?? 0;
+    const known = about.basin === undefined ? await this.#callerOf(about) : undefined;
+    return this.#placeFor(about, known, this.#deps.placeOf) ?? 0;
   }
 
   /** Whoever has no valid credential is refused where the request goes. */
   async #callerOf({ basin, credential, hashed }: About): Promise<Principal | undefined> {
     const access = this.#deps.access();
-    if (basin !== undefined || hashed === undefined) return undefined;
+    if (hashed === undefined) return undefined;
     try {
-      return await access?.identifySender(credential, hashed, undefined);
+      return await access?.identifySender(credential, hashed, basin);
     } catch {
       return undefined;
     }
   }
 
-  #placeFor({ basin }: About, caller: Principal | undefined): number | undefined {
-    const { basinRule, placeOf } = this.#deps;
+  #placeFor(
+    { basin }: About,
+    caller: Principal | undefined,
+    placeOf: (basin: string) => number | undefined,
+  ): number | undefined {
+    const { basinRule } = this.#deps;
     if (basin !== undefined) return placeOf(basin);
     const sender = caller ?? (this.#deps.access()?.isOpen === true ? ANYONE : undefined);
     return sender === undefined ? 0 : placeOf(basinRule.usual(sender));
