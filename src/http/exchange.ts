@@ -100,7 +100,7 @@ export function openExchange(
 }
 
 /** A client that talks to a proxy names the whole URL (RFC 9112, section 3.2.2); a server must take that too. */
-function originForm(url: string): string {
+export function originForm(url: string): string {
   if (url.startsWith('/')) return url;
   const path = url.replace(/^https?:\/\/[^/?#]*/i, '');
   return path.startsWith('/') || path === url ? path : `/${path}`;
@@ -139,7 +139,7 @@ export function goOn(exchange: Exchange): void {
 }
 
 /** Whether the client is gone: no response reaches it. */
-export function isGone({ request, transport }: Exchange): boolean {
+export function isGone({ request, transport }: Pick<Exchange, 'request' | 'transport'>): boolean {
   return transport.version === 1 ? request.socket.destroyed : !isOpen(transport.stream);
 }
 

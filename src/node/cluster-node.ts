@@ -222,7 +222,9 @@ function processParts({ clock, logger }: NodeParts, open: { close(): Promise<voi
 }
 
 /** Of a partition that this node has not opened. */
-const NO_PARTITION: PartitionPort = { leading: undefined, followingHandlers: undefined, target: undefined };
+const NO_PARTITION: PartitionPort = {
+  ...{ leading: undefined, leadsForSure: false, followingHandlers: undefined, target: undefined },
+};
 
 const UNSAFE = 'It runs with --cluster-unsafe-sync: a loss of power may lose acknowledged data.';
 

@@ -11,13 +11,12 @@ import type { MemoryBudget } from '../encoding/memory-budget.ts';
 import type { ListenerHandlers } from '../http/connection/handlers.ts';
 import { type ListenAt, Listener } from '../http/connection/listener.ts';
 import type { TlsFiles } from '../http/connection/tls.ts';
-import type { HttpRequest, Transport } from '../http/exchange.ts';
+import { type HttpRequest, isGone, type Transport } from '../http/exchange.ts';
 import { Forwarder, type ForwardTarget } from '../http/forward/forwarder.ts';
 import type { NodeRequests } from '../http/node-requests.ts';
 import { isForReaderPort } from '../http/routes/reader-port.ts';
 import { readModeOf } from '../http/s2/call.ts';
 import type { Clock } from '../model/clock.ts';
-import { asTailraceError } from '../model/error.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { Warnings } from '../observe/warnings.ts';
 import { checkHost, tlsOf, tlsToReload, urlOn } from '../port-settings.ts';
@@ -53,6 +52,8 @@ export interface ClusterPortsDeps {
 export interface PartitionPort {
   /** Undefined while this node does not lead it. */
   readonly leading: LeadingServer | undefined;
+  /** Whether no other node can lead it at this moment: not after a pause, until that is confirmed. */
+  readonly leadsForSure: boolean;
   /** Serves readers while this node does not lead it; undefined while it does not follow either. */
   readonly followingHandlers: ListenerHandlers | undefined;
   /** The other node that leads; undefined while none is known. */
@@ -61,7 +62,8 @@ export interface PartitionPort {
 
 /**
  * Requests that are answered by what a commit says, or from what cannot be old: nothing else is answered before it is
- * confirmed that this node leads.
+ * confirmed that this node leads. After a pause these wait, too: what they are refused for, such as a basin that is not
+ * there, may be old, and a sender of OTLP that gets 404 drops its data.
  */
 const UNCONFIRMED_POST = /^\/v1\/(?:logs|traces|metrics|streams\/[^/?]+\/records)(?:\?|$)/;
 const UNCONFIRMED_GET =
@@ -190,19 +192,19 @@ export class ClusterPorts {
         const { own, partition } = this.#deps;
         const asked: PortRequest = [request, transport, awaitsContinue];
         const connection = transport.version === 1 ? request.socket : (transport.stream.session ?? transport.stream);
-        const leads = partition(0).leading !== undefined;
-        // Its metrics are those of the server for readers, where that runs.
-        const hasMetrics = isForReaderPort(request) && this.#following(0, port, request) !== undefined;
-        if (port === 'http' && !hasMetrics && own.takes(request, leads)) own.request(...asked);
-        else this.#routed(request, port, connection, (number) => this.#serve(number, port, asked));
+        if (port === 'http' && own.takes(request, partition(0).leading !== undefined)) own.request(...asked);
+        else {
+          this.#routed(request, port, connection, (number) => {
+            // While it was looked for, its client may have gone: nobody would ever be told that it is over.
+            if (!isGone({ request, transport })) this.#serve(number, port, asked);
+          });
+        }
       },
       upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => {
         // Until the server of the partition listens, an error of the connection would end the process.
-        const ignore = (): void => {};
-        socket.on('error', ignore);
+        socket.on('error', () => {});
         this.#routed(request, port, request.socket, (number) => {
-          socket.off('error', ignore);
-          this.#upgradeIn(number, port, request).upgrade(request, socket, head);
+          if (!socket.destroyed) this.#upgradeIn(number, port, request).upgrade(request, socket, head);
         });
       },
     };
@@ -219,10 +221,8 @@ export class ClusterPorts {
     const found = partitionOf(request, port, connection);
     if (typeof found === 'number') prepared(found);
     else {
-      void found.then(prepared, (error: unknown) => {
-        if (asTailraceError(error).code !== 'unavailable') throw error;
-        go(0);
-      });
+      // Who has no answer for it either says so.
+      void found.then(prepared, () => prepared(0));
     }
   }
 
@@ -249,18 +249,20 @@ export class ClusterPorts {
   /** A reader that follows needs no confirmation: it gets only what is in the log, in order. */
   async #confirmed(server: LeadingServer, number: number, port: PortName, asked: PortRequest): Promise<void> {
     const handlers = server[port] ?? this.elsewhere(number, port);
-    if (port === 'grpc' || !needsConfirmation(asked[0])) {
+    const isSure = this.#deps.partition(number).leadsForSure;
+    if (isSure && (port === 'grpc' || !needsConfirmation(asked[0]))) {
       handlers.request(...asked);
       return;
     }
+    const [request, transport] = asked;
     try {
       await server.confirm();
     } catch {
       // Another node may lead by now; if none is known, it is refused there.
-      this.elsewhere(number, port).request(...asked);
+      if (!isGone({ request, transport })) this.elsewhere(number, port).request(...asked);
       return;
     }
-    handlers.request(...asked);
+    if (!isGone({ request, transport })) handlers.request(...asked);
   }
 }
 

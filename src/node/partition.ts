@@ -92,6 +92,10 @@ export class Partition {
     return this.#served.current;
   }
 
+  get leadsForSure(): boolean {
+    return this.replication.leadsForSure;
+  }
+
   get followingHandlers(): ListenerHandlers | undefined {
     return this.#following.server?.handlers;
   }
@@ -151,7 +155,13 @@ class Served implements ServedWhileLeading {
     server.start();
     this.#server = server;
     this.#current = { ...server.handlers, confirm: () => engine.confirm() };
-    await led?.(server);
+    try {
+      await led?.(server);
+    } catch (error) {
+      // This node goes on as one that follows, and nobody else would end it.
+      await this.end(asTailraceError(error));
+      throw error;
+    }
   }
 
   async end(reason: TailraceError): Promise<void> {
