@@ -39,7 +39,7 @@ import { openKeyBucket } from '../storage/replicated/key-bucket.ts';
 import { connectNats, type NatsOptions } from '../storage/replicated/nats-connection.ts';
 import type { KeyBucket, ReplicatedLog } from '../storage/replicated/replicated-log.ts';
 import type { DescribedRootToken, ServerAddress, ServerDescription, SupervisedServer } from '../tailrace-server.ts';
-import { ClusterPorts, type PartitionPort } from './cluster-ports.ts';
+import { ClusterPorts } from './cluster-ports.ts';
 import { NodeView } from './node-view.ts';
 import { Partitions, type ProcessParts } from './partitions.ts';
 import { credentialIn } from './request-partition.ts';
@@ -160,7 +160,7 @@ async function openNode(node: NodeParts, open: { close(): Promise<void> }[]): Pr
   });
   const ports: ClusterPorts = new ClusterPorts({
     ...{ config, clock, logger, warnings, trust, memory, own },
-    partition: (number) => partitions.at(number) ?? NO_PARTITION,
+    partition: (number) => partitions.portOf(number),
     partitionOf: partitions.requestPartition,
     prepare: (request, partition) => partitions.prepare(credentialIn(request.headers), partition),
   });
@@ -220,11 +220,6 @@ function processParts({ clock, logger }: NodeParts, open: { close(): Promise<voi
   });
   return { metrics, audit, senders, loop };
 }
-
-/** Of a partition that this node has not opened. */
-const NO_PARTITION: PartitionPort = {
-  ...{ leading: undefined, leadsForSure: false, followingHandlers: undefined, target: undefined },
-};
 
 const UNSAFE = 'It runs with --cluster-unsafe-sync: a loss of power may lose acknowledged data.';
 

@@ -192,7 +192,10 @@ export class ClusterPorts {
         const { own, partition } = this.#deps;
         const asked: PortRequest = [request, transport, awaitsContinue];
         const connection = transport.version === 1 ? request.socket : (transport.stream.session ?? transport.stream);
-        if (port === 'http' && own.takes(request, partition(0).leading !== undefined)) own.request(...asked);
+        // Its metrics are those of the server for readers, where that runs.
+        const hasMetrics = isForReaderPort(request) && this.#following(0, port, request) !== undefined;
+        const isOwn = port === 'http' && own.takes(request, partition(0).leading !== undefined);
+        if (isOwn && !hasMetrics) own.request(...asked);
         else {
           this.#routed(request, port, connection, (number) => {
             // While it was looked for, its client may have gone: nobody would ever be told that it is over.

@@ -3,11 +3,9 @@
  * who may do what, and in which partition each basin is; so the others begin when this node has followed it once.
  */
 
+import type { Access } from '../access/access.ts';
 import { BasinRule } from '../access/basin-rule.ts';
-import type { Principal } from '../access/grant.ts';
 import type { NodeTrust } from '../access/node-trust.ts';
-import type { IssuedSecret } from '../access/single-use.ts';
-import type { TicketBounds } from '../access/tickets.ts';
 import type { PartitionCount } from '../cluster/partition-count.ts';
 import { PlaceWriter } from '../cluster/place-writer.ts';
 import { Places } from '../cluster/places.ts';
@@ -15,14 +13,12 @@ import { rowsFromNode } from '../cluster/take-snapshot.ts';
 import type { Config } from '../config.ts';
 import type { MemoryBudget } from '../encoding/memory-budget.ts';
 import { OneAtATime } from '../encoding/one-at-a-time.ts';
-import type { OtherParts } from '../http/account-part.ts';
-import { type ClusterCall, callerRefOf } from '../http/cluster-calls.ts';
+import type { ClusterCall } from '../http/cluster-calls.ts';
 import type { LentPorts } from '../http/lent-requests.ts';
 import { BASIN_ROWS_PATH } from '../http/node-requests.ts';
 import type { Clock } from '../model/clock.ts';
 import { assert, asTailraceError, TailraceError } from '../model/error.ts';
-import { CLUSTER_PARTITIONS_MAX, JOIN_RETRY_MS, PLACES_SWEPT_MS } from '../model/limits.ts';
-import { partitionNumbers } from '../model/partition-numbers.ts';
+import { JOIN_RETRY_MS, PLACES_SWEPT_MS } from '../model/limits.ts';
 import type { Audit } from '../observe/audit.ts';
 import type { EventLoopDelay } from '../observe/event-loop-delay.ts';
 import type { Logger } from '../observe/logger.ts';
@@ -32,18 +28,17 @@ import type { Warnings } from '../observe/warnings.ts';
 import { type OpenStoreParts, ownDataDir } from '../open-store.ts';
 import type { ComposedServer, ServerSurroundings, SharedParts } from '../server.ts';
 import { partitionDir } from '../storage/data-dir.ts';
-import type { Engine, Entry } from '../storage/engine.ts';
-import { settingsKey } from '../storage/keys.ts';
+import type { Entry } from '../storage/engine.ts';
 import { type Replica, readOnly } from '../storage/replicated/replica.ts';
 import type { ReplicatedLog } from '../storage/replicated/replicated-log.ts';
-import { decodeCounters } from '../storage/values.ts';
 import { BasinMover } from './basin-mover.ts';
 import { BorrowedSessions } from './borrowed-sessions.ts';
 import { callHandlers } from './call-handlers.ts';
-import type { ClusterPorts } from './cluster-ports.ts';
+import type { ClusterPorts, PartitionPort } from './cluster-ports.ts';
 import { LeaderCalls, noLeader } from './leader-calls.ts';
 import { NodeAccess } from './node-access.ts';
-import { type LeadingParts, Partition, type PartitionDeps } from './partition.ts';
+import { Partition, type PartitionDeps } from './partition.ts';
+import { PartitionSurroundings } from './partition-surroundings.ts';
 import { PlacedBasins } from './placed-basins.ts';
 import { RequestPartitions } from './request-partition.ts';
 
@@ -85,6 +80,10 @@ export interface ProcessParts {
   readonly loop: EventLoopDelay;
 }
 
+const NO_PARTITION: PartitionPort = {
+  ...{ leading: undefined, leadsForSure: false, followingHandlers: undefined, target: undefined },
+};
+
 /** Lives from `open` to `close`. */
 export class Partitions {
   readonly places = new Places();
@@ -94,6 +93,7 @@ export class Partitions {
   readonly #all: Partition[] = [];
   readonly #movers = new Map<number, BasinMover>();
   readonly #requests: RequestPartitions;
+  readonly #surroundings: PartitionSurroundings;
   readonly #scrubPace = new OneAtATime();
   /** What is open besides the stores, such as the locks of their directories. */
   readonly #locks: { close(): Promise<void> }[] = [];
@@ -102,6 +102,7 @@ export class Partitions {
   /** While this node leads partition 0. */
   #writer: PlaceWriter | undefined;
   #cancelSweep = (): void => {};
+  #cancelWatch = (): void => {};
   #opening: Promise<void> = Promise.resolve();
   readonly #stop = new AbortController();
   /** The same for all that count them. */
@@ -109,17 +110,20 @@ export class Partitions {
 
   private constructor(deps: PartitionsDeps) {
     this.#deps = deps;
-    const { config, nodeHeaders } = deps;
+    const { config, nodeHeaders, around, shared } = deps;
+    const count = (): number => this.count;
+    const access = (): Access => this.#usableAccess().access;
+    const catchUp = (): Promise<void> => this.first.replication.catchUp();
     const call = (asked: ClusterCall, signal?: AbortSignal): Promise<unknown> => this.calls.call(asked, signal);
     this.placed = new PlacedBasins({
       ...{ places: this.places, call, defaultBasin: config.defaultBasin },
       writer: () => this.#writer,
       partitions: () => this.#all,
+      count,
     });
     this.calls = new LeaderCalls({
       handlers: callHandlers({
-        ...{ places: this.places, sessions: () => this.#sessions, access: () => this.#usableAccess().access },
-        catchUp: () => this.first.replication.catchUp(),
+        ...{ places: this.places, sessions: () => this.#sessions, access, catchUp },
         writer: () => this.#writer,
         mover: (partition) => this.#movers.get(partition),
         rows: (from, basin, id) => this.#rowsFrom(from, basin, id),
@@ -129,11 +133,18 @@ export class Partitions {
     });
     this.#requests = new RequestPartitions({
       basinRule: new BasinRule({ defaultBasin: config.defaultBasin, hostSuffix: config.basinHostSuffix }),
-      count: () => this.#all.length,
+      ...{ count, catchUp },
       access: () => this.#access?.access,
       placeOf: (basin) => this.placed.partitionOf(basin),
       foundIn: (basin) => this.placed.foundIn(basin),
-      catchUp: () => this.first.replication.catchUp(),
+    });
+    this.#surroundings = new PartitionSurroundings({
+      ...{ around, shared, access, catchUp, places: this.places, placed: this.placed, calls: this.calls },
+      first: () => this.first,
+      others: () => {
+        if (this.#all.length === this.count) return this.#all.slice(1);
+        throw new TailraceError('unavailable', 'this node has not opened all partitions yet: send again');
+      },
     });
   }
 
@@ -162,6 +173,17 @@ export class Partitions {
     return this.#all[number];
   }
 
+  /** How many there are in the cluster; this node may not have opened all of them yet. */
+  get count(): number {
+    return Math.max(this.#all.length, this.places.partitions);
+  }
+
+  /** Nothing of another partition is served while it cannot be followed here who may do what. */
+  portOf(number: number): PartitionPort {
+    const isFollowed = number === 0 || this.first.replication.role !== 'joining';
+    return (isFollowed ? this.#all[number] : undefined) ?? NO_PARTITION;
+  }
+
   requestPartition: RequestPartitions['of'] = (...asked) => this.#requests.of(...asked);
 
   /** What the server of a partition has to know of a caller first; see {@link BorrowedSessions.prepare}. */
@@ -177,6 +199,7 @@ export class Partitions {
 
   async close(): Promise<void> {
     this.#stop.abort();
+    this.#cancelWatch();
     await this.#opening;
     const [first, ...others] = this.#all;
     await Promise.all(others.map(({ replication }) => replication.close()));
@@ -238,7 +261,7 @@ export class Partitions {
         excess: () => excessIn(number),
         onPublished: (tookMs) => onPublished(tookMs, number),
       },
-      leading: () => (number === 0 ? this.#leadFirst() : this.#leadOther(number)),
+      leading: async () => (number === 0 ? this.#surroundings.ofFirst() : this.#surroundings.ofOther(number)),
       led: (server) => this.#led(number, server),
       leaves: () => this.#leaves(number),
       following: () => this.#followingParts(number),
@@ -260,6 +283,7 @@ export class Partitions {
       this.#access = await NodeAccess.load(engine, { config, clock, warnings, basins, putUses });
       const { access } = this.#access;
       this.#sessions = new BorrowedSessions({ access, clock, call: (asked) => this.calls.call(asked) });
+      this.#watchFirst();
     } else await this.#access.replace(engine, clock);
     replica.onWritten = async (writes) => {
       try {
@@ -271,53 +295,6 @@ export class Partitions {
       }
     };
     void this.grow();
-  }
-
-  async #leadFirst(): Promise<LeadingParts> {
-    const { around, shared } = this.#deps;
-    const issueElsewhere = (principal: Principal, bounds: TicketBounds): Promise<IssuedSecret> | undefined => {
-      const partition = this.placed.partitionOf(bounds.basin) ?? 0;
-      if (partition === 0) return undefined;
-      const caller = callerRefOf(principal);
-      return this.calls.call({ call: 'issue-ticket', partition, caller, bounds }) as Promise<IssuedSecret>;
-    };
-    const holds = (basin: string): boolean => (this.places.of(basin) ?? 0) === 0;
-    const otherStores = async (): Promise<readonly Engine[]> => {
-      const others = this.#all.slice(1).map(({ replication }) => replication);
-      await Promise.all(others.map((replication) => replication.catchUp()));
-      return others.map(({ local }) => local);
-    };
-    const elsewhere = { basinsElsewhere: this.placed, issueElsewhere, otherStores, others: this.#others() };
-    return { around: { ...around, ...elsewhere, shared }, over: { holds } };
-  }
-
-  /** What the leaders of the other partitions say of the account. */
-  #others(): OtherParts {
-    const ask = <T>(callOf: (partition: number) => ClusterCall): Promise<readonly T[]> =>
-      Promise.all(this.#all.slice(1).map(async ({ number }) => (await this.calls.call(callOf(number))) as T));
-    return {
-      usage: (query) => ask((partition) => ({ call: 'usage', partition, query })),
-      senders: () => ask((partition) => ({ call: 'senders', partition })),
-      audit: (most) => ask((partition) => ({ call: 'audit', partition, most })),
-    };
-  }
-
-  async #leadOther(number: number): Promise<LeadingParts> {
-    const { around, shared } = this.#deps;
-    const { access } = this.#usableAccess();
-    await this.first.replication.catchUp();
-    const { senderReader, lentPorts, address } = around;
-    const numbersFrom = await numbersBehind(this.first.replication.local, number);
-    const holds = (basin: string): boolean => this.places.of(basin) === number;
-    return {
-      around: {
-        ...{ access, shared },
-        ...(senderReader === undefined ? {} : { senderReader }),
-        ...(lentPorts === undefined ? {} : { lentPorts }),
-        ...(address === undefined ? {} : { address }),
-      },
-      over: { numbersFrom, holds },
-    };
   }
 
   async #led(number: number, server: ComposedServer): Promise<void> {
@@ -345,6 +322,20 @@ export class Partitions {
     }
     this.#movers.get(number)?.close();
     this.#movers.delete(number);
+  }
+
+  /** Who takes a copy of partition 0 does not know who may do what: others lead the rest meanwhile, where they can. */
+  #watchFirst(): void {
+    const { clock, logger } = this.#deps;
+    this.#cancelWatch = clock.timer(JOIN_RETRY_MS, () => {
+      const isFollowed = this.first.replication.role !== 'joining';
+      for (const { replication, server } of isFollowed ? [] : this.#all.slice(1)) {
+        if (server === undefined) continue;
+        const handing = replication.handOver('this node takes a copy of partition 0');
+        handing.catch((err: unknown) => logger.warn({ err }, 'a partition could not be handed over'));
+      }
+      this.#watchFirst();
+    });
   }
 
   #sweepLater(): void {
@@ -380,13 +371,4 @@ export class Partitions {
     logger.warn({ err }, 'this node cannot open all partitions yet: it tries again');
     clock.timer(JOIN_RETRY_MS, () => void this.grow());
   }
-}
-
-/** A partition that has none yet numbers its basins and streams unlike all others, also those of a cluster before. */
-async function numbersBehind(first: Engine, partition: number): Promise<number> {
-  const row = await first.get(settingsKey('counters'));
-  if (row === undefined) return partitionNumbers(partition);
-  const { nextBasin, nextStream } = decodeCounters(row);
-  const turn = partitionNumbers(CLUSTER_PARTITIONS_MAX);
-  return Math.floor(Math.max(nextBasin, nextStream) / turn) * turn + partitionNumbers(partition);
 }

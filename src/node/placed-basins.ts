@@ -13,7 +13,10 @@ export interface PlacedBasinsDeps {
   /** Undefined where this node does not lead partition 0. */
   writer(): PlaceWriter | undefined;
   readonly defaultBasin: string;
+  /** Those that this node has opened. */
   partitions(): readonly Partition[];
+  /** How many there are. */
+  count(): number;
   /** Asks the leader of a partition. */
   call(call: ClusterCall): Promise<unknown>;
 }
@@ -88,8 +91,9 @@ export class PlacedBasins implements BasinsElsewhere {
   async find(name: string): Promise<Basin | undefined> {
     const { partitions } = this.#deps;
     const partition = partitions()[this.partitionOf(name) ?? 0];
-    await partition?.replication.catchUp();
-    return partition?.log?.basin(name);
+    if (partition === undefined) throw notOpened();
+    await partition.replication.catchUp();
+    return partition.log?.basin(name);
   }
 
   /**
@@ -97,9 +101,10 @@ export class PlacedBasins implements BasinsElsewhere {
    * list once. @throws TailraceError `unavailable`
    */
   async list(): Promise<readonly Basin[]> {
-    const { partitions, places } = this.#deps;
+    const { partitions, places, count } = this.#deps;
     for (let tries = 0; tries < LIST_TRIES_MAX; tries++) {
       const { changes } = places;
+      if (partitions().length < count()) throw notOpened();
       const [first, ...others] = partitions();
       const lists = await Promise.all(others.map(listNow));
       const all = [first === undefined ? [] : await listNow(first), ...lists];
@@ -111,9 +116,9 @@ export class PlacedBasins implements BasinsElsewhere {
   }
 
   async make(making: BasinMaking): Promise<MadeBasin | undefined> {
-    const { writer, call, defaultBasin, partitions } = this.#deps;
+    const { writer, call, defaultBasin, count } = this.#deps;
     const places = writer();
-    if (places === undefined || partitions().length === 1 || making.basin === defaultBasin) return undefined;
+    if (places === undefined || count() === 1 || making.basin === defaultBasin) return undefined;
     if (this.partitionOf(making.basin) === 0) return undefined;
     const partition = await places.place(making.basin, () => this.#emptiest(places));
     if (partition === 0) return undefined;
@@ -148,6 +153,10 @@ async function listNow(partition: Partition): Promise<readonly Basin[]> {
   const { log, number } = partition;
   if (log !== undefined) return log.listBasins();
   throw unavailable(`this node has no whole copy of partition ${number} at the moment: send again`);
+}
+
+function notOpened(): TailraceError {
+  return unavailable('this node has not opened all partitions yet: send again');
 }
 
 function unavailable(message: string): TailraceError {
