@@ -8,7 +8,7 @@ import { SESSION_PREFIX } from '../access/logins.ts';
 import { hashToken } from '../access/tokens/credential.ts';
 import type { CallerRef, ClusterCall } from '../http/cluster-calls.ts';
 import type { Clock } from '../model/clock.ts';
-import { BORROWED_SESSION_MS } from '../model/limits.ts';
+import { BORROWED_SESSION_MS, SESSIONS_ASKED_MAX } from '../model/limits.ts';
 
 export interface BorrowedSessionsDeps {
   readonly access: Pick<Access, 'sessions' | 'holderNamed'>;
@@ -39,7 +39,11 @@ export class BorrowedSessions {
 
   /** Asks for a session by the hash of its secret. Never rejects: what cannot be asked stays as it is known. */
   ask(hash: string): Promise<void> {
-    const asking = this.#asking.get(hash) ?? this.#ask(hash).finally(() => this.#asking.delete(hash));
+    const known = this.#asking.get(hash);
+    if (known !== undefined) return known;
+    // As where it cannot be asked.
+    if (this.#asking.size >= SESSIONS_ASKED_MAX) return Promise.resolve();
+    const asking = this.#ask(hash).finally(() => this.#asking.delete(hash));
     this.#asking.set(hash, asking);
     return asking;
   }

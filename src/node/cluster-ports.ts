@@ -17,6 +17,8 @@ import type { NodeRequests } from '../http/node-requests.ts';
 import { isForReaderPort } from '../http/routes/reader-port.ts';
 import { readModeOf } from '../http/s2/call.ts';
 import type { Clock } from '../model/clock.ts';
+import { assert } from '../model/error.ts';
+import { CLUSTER_PARTITIONS_MAX } from '../model/limits.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { Warnings } from '../observe/warnings.ts';
 import { checkHost, tlsOf, tlsToReload, urlOn } from '../port-settings.ts';
@@ -74,8 +76,8 @@ const DRAIN_LOOK_MS = 20;
 /** Lives from `listen` to `close`. */
 export class ClusterPorts {
   readonly #deps: ClusterPortsDeps;
-  /** By partition, made when they are needed first. */
-  readonly #forwarders: Readonly<Record<PortName, Map<number, Forwarder>>> = { http: new Map(), grpc: new Map() };
+  /** By partition: of all that there may be. */
+  readonly #forwarders: Readonly<Record<PortName, readonly Forwarder[]>>;
   readonly #listeners: Readonly<Record<PortName, Listener>>;
   #address: ServerAddress | undefined;
   #isClosing = false;
@@ -84,8 +86,10 @@ export class ClusterPorts {
   constructor(deps: ClusterPortsDeps) {
     this.#deps = deps;
     const { clock, logger, config } = deps;
-    // It says now whether the certificates can be read.
-    this.elsewhere(0);
+    // They say now whether the certificates can be read.
+    const forwarders = (port: PortName): readonly Forwarder[] =>
+      Array.from({ length: CLUSTER_PARTITIONS_MAX }, (_, partition) => this.#forwarderOf(partition, port));
+    this.#forwarders = { http: forwarders('http'), grpc: forwarders('grpc') };
     const listener = (port: PortName, portAdvice: string): Listener =>
       new Listener(this.#handlersOf(port), { clock, logger, tls: tlsOf(config), portAdvice });
     this.#listeners = {
@@ -100,18 +104,20 @@ export class ClusterPorts {
 
   /** The way to the node that leads a partition. */
   elsewhere(partition: number, port: PortName = 'http'): Forwarder {
-    const known = this.#forwarders[port].get(partition);
-    if (known !== undefined) return known;
+    const forwarder = this.#forwarders[port][partition];
+    assert(forwarder !== undefined, 'there are no more partitions than that');
+    return forwarder;
+  }
+
+  #forwarderOf(partition: number, port: PortName): Forwarder {
     const { clock, warnings, trust, memory, config, partition: partitionPort } = this.#deps;
     const target = (): ForwardTarget | undefined => partitionPort(partition).target;
     const closing = (): boolean => this.#isClosing;
-    const made = new Forwarder({ clock, warnings, trust, memory, target, port, caFile: config.clusterCa, closing });
-    this.#forwarders[port].set(partition, made);
-    return made;
+    return new Forwarder({ clock, warnings, trust, memory, target, port, caFile: config.clusterCa, closing });
   }
 
   get #allForwarders(): readonly Forwarder[] {
-    return Object.values(this.#forwarders).flatMap((ofPort) => [...ofPort.values()]);
+    return Object.values(this.#forwarders).flat();
   }
 
   get connections(): number {

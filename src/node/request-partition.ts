@@ -11,6 +11,8 @@ import { partitionOfTicket } from '../access/tickets.ts';
 import { bearerToken, credentialShown, type HashedToken, hashCredential } from '../access/tokens/credential.ts';
 import { originForm } from '../http/exchange.ts';
 import { withBearer } from '../http/routes/otlp.ts';
+import { TailraceError } from '../model/error.ts';
+import { ROUTED_LATE_MAX } from '../model/limits.ts';
 import { bearerInSubprotocols } from '../socket/handshake.ts';
 
 /** What of a request counts. */
@@ -54,6 +56,8 @@ const TICKET = /(?:^|&)ticket=([^&]*)/;
 
 export class RequestPartitions {
   readonly #deps: RequestPartitionsDeps;
+  /** Requests that wait for this node to follow. */
+  #late = 0;
 
   constructor(deps: RequestPartitionsDeps) {
     this.#deps = deps;
@@ -72,7 +76,7 @@ export class RequestPartitions {
     const access = this.#deps.access();
     const caller = about.hashed === undefined ? undefined : access?.find(about.hashed.hash);
     const isKnown = access?.isOpen === true || about.hashed === undefined || caller !== undefined;
-    return (isKnown ? this.#placeFor(about, caller, this.#deps.foundIn) : undefined) ?? this.#late(about);
+    return (isKnown ? this.#placeFor(about, caller, this.#deps.foundIn) : undefined) ?? this.#whenFollowed(about);
   }
 
   /** The partition, or the basin that is named. */
@@ -110,7 +114,19 @@ export class RequestPartitions {
   }
 
   /** What is not known here may not have come yet. A JWT is known when it is verified. */
-  async #late(about: About): Promise<number> {
+  async #whenFollowed(about: About): Promise<number> {
+    if (this.#late >= ROUTED_LATE_MAX) {
+      throw new TailraceError('unavailable', 'too many requests need what this node does not know yet: send again');
+    }
+    this.#late++;
+    try {
+      return await this.#look(about);
+    } finally {
+      this.#late--;
+    }
+  }
+
+  async #look(about: About): Promise<number> {
     const caller = await this.#callerOf(about);
     const found = caller === undefined ? undefined : this.#placeFor(about, caller, this.#deps.foundIn);
     if (found !== undefined) return found;

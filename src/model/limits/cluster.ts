@@ -123,5 +123,11 @@ export const MOVE_STALL_MS = 60_000;
 /** How long a session of the page counts where another node knows it. */
 export const BORROWED_SESSION_MS = 5_000;
 
+/** Sessions that another node is asked for at a time: anybody may show any. */
+export const SESSIONS_ASKED_MAX = 100;
+
+/** Requests that wait until their node has followed what they need: a new basin or token, or one that nobody knows. */
+export const ROUTED_LATE_MAX = 10_000;
+
 /** How often places of basins that are gone are removed. */
 export const PLACES_SWEPT_MS = 60 * 60 * 1_000;
