@@ -7,6 +7,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { ClusterReaders } from '../../scripts/torture/cluster/cluster-readers.ts';
+import { readCarelessly } from '../../scripts/torture/reconnect/readers.ts';
 import { verify } from '../../src/maintenance.ts';
 import { runCli } from '../support/cli.ts';
 import { ClusterNode, type ClusterSetup, untilStanding } from '../support/cluster-nodes.ts';
@@ -96,6 +98,7 @@ describeWithNats('a cluster with partitions', () => {
   testRequests();
   testCallers();
   testMoves();
+  testReaders();
   testStores();
 });
 
@@ -323,6 +326,33 @@ async function moveWhileUsed(basin: string, move: (to: number) => Promise<void>)
     expect(new Set(bodies).size).toBe(bodies.length);
     expect(await clientOf(node, basin).bodies('sdk')).toEqual(['first', 'second']);
   }
+}
+
+function testReaders(): void {
+  test('gives readers every record once and in order over moves of their basin, while they do nothing for it', async () => {
+    const [basin, stream] = ['shop-four', 'followed'];
+    const readers = new ClusterReaders(TOKEN);
+    const careless = new ClusterReaders(TOKEN, { careless: readCarelessly });
+    const first = await placeOf(basin);
+    try {
+      for (const all of [readers, careless]) await all.start(nodes, stream, basin);
+      // Each node has each part in one of them.
+      for (let step = 1; step <= PARTITIONS; step++) {
+        const partition = (first + step) % PARTITIONS;
+        await api(nodes[0], 'POST', '/v1/cluster/move', { basin, partition });
+        for (let i = 0; (await cluster(nodes[0])).moves.some((move) => move.basin === basin); i++) {
+          await append(clientOf(nodes[i % 3] as ClusterNode, basin), stream, `${step}/${i}`);
+        }
+      }
+      expect(await placeOf(basin)).toBe(first);
+      const lines = await readers.end(nodes[0], { history: [] });
+      expect(lines).toHaveLength(5 * nodes.length);
+      // The control: one that does not say where it was gets records again.
+      await expect(careless.end(nodes[0], { history: [] })).rejects.toThrow('in the place of');
+    } finally {
+      await Promise.all([readers.close(), careless.close()]);
+    }
+  });
 }
 
 function testStores(): void {

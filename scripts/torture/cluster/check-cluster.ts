@@ -43,7 +43,7 @@ export function expectToFindFaults(history: readonly ClusterWrite[], read: Reado
     'records lost': changed([...before, ...behind]),
     duplicate: changed([...whole.names, name]),
     'out of order': changed([...whole.names].reverse()),
-    'acknowledged at': changed([...behind, ...before, name]),
+    'acknowledged at': changed([...whole.names.slice(1), ...whole.names.slice(0, 1)]),
     'no request wrote': changed([...whole.names, 'never written']),
   };
   for (const [what, said] of Object.entries(expected)) {

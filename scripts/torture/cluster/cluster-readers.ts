@@ -26,13 +26,16 @@ const DEFAULT_BASIN = 'telemetry';
 
 export class ClusterReaders {
   readonly #token: string;
+  readonly #kinds: Readonly<Record<string, ReadAll>>;
+  readonly #stop = new AbortController();
   readonly #running: Promise<string>[] = [];
   /** The number of the last record of each stream, when it is known. */
   readonly #ends = new Map<string, number>();
   readonly #basins = new Map<string, string>();
 
-  constructor(token: string) {
+  constructor(token: string, kinds = KINDS) {
     this.#token = token;
+    this.#kinds = kinds;
   }
 
   /** Starts readers of each kind of a stream through each node; it is made where it is missing. */
@@ -41,7 +44,7 @@ export class ClusterReaders {
     await createClient({ endpoint: url, token: this.#token, basin }).ensureStream(stream);
     this.#basins.set(stream, basin);
     for (const node of nodes) {
-      for (const [kind, read] of Object.entries(KINDS)) {
+      for (const [kind, read] of Object.entries(this.#kinds)) {
         const reading = this.#readAll(`${kind} of ${node.url}`, read, { node, stream, basin });
         // It is waited for in the end.
         reading.catch(() => {});
@@ -51,7 +54,7 @@ export class ClusterReaders {
   }
 
   /** Appends a last record to each stream. Resolves with a line for each reader when all have it. @throws Error what one got wrong */
-  async end({ url: endpoint }: ClusterNode, { history }: ClusterWriters): Promise<readonly string[]> {
+  async end({ url: endpoint }: ClusterNode, { history }: Pick<ClusterWriters, 'history'>): Promise<readonly string[]> {
     for (const [stream, basin] of this.#basins) {
       const client = createClient({ endpoint, token: this.#token, basin });
       // The end is announced before it comes.
@@ -61,6 +64,12 @@ export class ClusterReaders {
       history.push({ id: last, streams: new Map([[stream, [last]]]), outcome: 'acked' });
     }
     return Promise.all(this.#running);
+  }
+
+  /** Ends readers that have not ended. */
+  async close(): Promise<void> {
+    this.#stop.abort();
+    await Promise.allSettled(this.#running);
   }
 
   async #readAll(
@@ -79,20 +88,30 @@ export class ClusterReaders {
       last = performance.now();
       return of === stream && seqNum >= (this.#ends.get(stream) ?? Number.POSITIVE_INFINITY);
     };
-    await read({ port: node.port, token: this.#token, basin, stream, filter: undefined, comesBack: true, note });
+    const { signal } = this.#stop;
+    await read({
+      port: node.port,
+      token: this.#token,
+      basin,
+      stream,
+      filter: undefined,
+      comesBack: true,
+      signal,
+      note,
+    });
     return `${name}: ${next.get(stream)} records of ${stream}, nothing for at most ${seconds(longest)}`;
   }
 }
 
 /** It tries some times by itself, and not for as long as a node is gone. */
-async function readBySdk({ port, token, basin, stream, note }: ReaderSetting): Promise<void> {
+async function readBySdk({ port, token, basin, stream, signal, note }: ReaderSetting): Promise<void> {
   const retry = { maxAttempts: SDK_ATTEMPTS };
   const streams = sdkOf({ port, token }, { retry })
     .basin(basin ?? DEFAULT_BASIN)
     .stream(stream);
-  for (let next = 0; ; ) {
+  for (let next = 0; signal?.aborted !== true; ) {
     try {
-      const session = await streams.readSession({ start: { from: { seqNum: next } } });
+      const session = await streams.readSession({ start: { from: { seqNum: next } } }, { ...(signal && { signal }) });
       for await (const { seqNum } of session) {
         next = seqNum + 1;
         if (note(stream, seqNum)) return;

@@ -36,6 +36,7 @@ export class ClusterWriters {
   readonly #agent = new Agent({ keepAlive: true });
   readonly #running: Promise<void>[] = [];
   #isOver = false;
+  #hasFailed = false;
 
   constructor(token: string, random: () => number) {
     this.#token = token;
@@ -47,7 +48,11 @@ export class ClusterWriters {
     const stream = `${kind}-${this.streams.size}`;
     this.streams.set(stream, basin);
     if (!this.#ackedAt.has(basin)) this.#ackedAt.set(basin, []);
-    this.#running.push(this.#write(kind, stream, { port, token: this.#token, basin }));
+    const writing = this.#write(kind, stream, { port, token: this.#token, basin });
+    writing.catch(() => {
+      this.#hasFailed = true;
+    });
+    this.#running.push(writing);
   }
 
   get acked(): number {
@@ -58,6 +63,11 @@ export class ClusterWriters {
   silence(period: Period, basin?: string): number {
     const times = basin === undefined ? [...this.#ackedAt.values()] : [this.#ackedAt.get(basin) ?? []];
     return Math.max(0, ...times.map((ackedAt) => longestSilence(ackedAt, period)));
+  }
+
+  /** Whether a request was refused for good: then `stop` rejects. */
+  get hasFailed(): boolean {
+    return this.#hasFailed;
   }
 
   async stop(): Promise<void> {
@@ -77,7 +87,7 @@ export class ClusterWriters {
       };
       this.history.push(written);
       const answer = await this.#post(target, kind === 'otlp' ? otlpCall(stream, names) : s2Call(stream, names));
-      note(written, answer);
+      note(written, answer, target);
       if (written.outcome === 'acked') this.#ackedAt.get(target.basin ?? DEFAULT_BASIN)?.push(performance.now());
       else await pause();
     }
@@ -120,10 +130,11 @@ function longestSilence(ackedAt: readonly number[], { from, to }: Period): numbe
 }
 
 /** 5xx may mean that it is stored. */
-function note(written: ClusterWrite, answer: Answer): void {
+function note(written: ClusterWrite, answer: Answer, { port }: Target): void {
   if (answer === undefined || answer.status >= 500) return;
   written.outcome = answer.status === 200 ? 'acked' : 'refused';
-  if (written.outcome === 'refused') throw new Error(`refused with ${answer.status}: ${answer.body}`);
+  if (written.outcome === 'refused')
+    throw new Error(`refused by the node at ${port} with ${answer.status}: ${answer.body}`);
   const ack = JSON.parse(answer.body) as { start?: { seq_num: number } };
   if (ack.start !== undefined) written.start = ack.start.seq_num;
 }

@@ -19,6 +19,8 @@ export interface ReaderSetting {
   readonly filter: string | undefined;
   /** Whether a reader comes back to a server that stops, or is not ready. */
   readonly comesBack?: boolean;
+  /** Ends the reader. */
+  readonly signal?: AbortSignal;
   /** Told of each record; true when it was the last one of all. */
   note(stream: string, seqNum: number): boolean;
 }
@@ -32,16 +34,18 @@ const COMES_BACK_MS = 50;
 type ReadAll = (setting: ReaderSetting) => Promise<void>;
 
 export const READERS: Readonly<Record<string, ReadAll>> = {
-  websocket: async ({ port, token, basin, stream, filter, note }) => {
+  websocket: async ({ port, token, basin, stream, filter, signal, note }) => {
     const client = createClient({ endpoint: `http://127.0.0.1:${port}`, token, basin });
-    for await (const frame of reconnecting(() => client.read(stream, { view: 'raw', start: { seqNum: 0 }, filter }))) {
+    for await (const frame of reconnecting(() =>
+      client.read(stream, { view: 'raw', start: { seqNum: 0 }, filter, signal }),
+    )) {
       if (frame.type === 'batch' && frame.records.some(({ seqNum }) => note(stream, seqNum))) return;
     }
   },
-  'many over websocket': async ({ port, token, basin, filter, note }) => {
+  'many over websocket': async ({ port, token, basin, filter, signal, note }) => {
     const client = createClient({ endpoint: `http://127.0.0.1:${port}`, token, basin });
     const read = (): ReturnType<typeof client.readMany<'raw'>> =>
-      client.readMany({ prefix: '' }, { view: 'raw', from: 'start', filter });
+      client.readMany({ prefix: '' }, { view: 'raw', from: 'start', filter, signal });
     for await (const frame of reconnecting(read)) {
       if (frame.type === 'batch' && frame.records.some(({ seqNum }) => note(frame.stream, seqNum))) return;
     }
@@ -98,10 +102,10 @@ async function* reconnecting<T>(read: () => AsyncGenerator<T, void, void>): Asyn
 }
 
 async function readEvents(setting: ReaderSetting, path: string, isCareless = false): Promise<void> {
-  const { filter, note } = setting;
+  const { filter, signal, note } = setting;
   const query = filter === undefined ? '' : `&filter=${encodeURIComponent(filter)}`;
   let lastId: string | undefined;
-  for (;;) {
+  while (signal?.aborted !== true) {
     const resume = lastId === undefined || isCareless ? {} : { 'last-event-id': lastId };
     for await (const { event, id, data } of eventsIn(
       open(setting, path + query, { accept: 'text/event-stream', ...resume }),
@@ -137,12 +141,12 @@ async function readSession(setting: ReaderSetting): Promise<void> {
 
 /** The text of a response, up to where it is cut. */
 async function* open(
-  { port, token, basin = 'telemetry', comesBack }: ReaderSetting,
+  { port, token, basin = 'telemetry', comesBack, signal }: ReaderSetting,
   path: string,
   more: object,
 ): AsyncGenerator<string> {
   const headers = { authorization: `Bearer ${token}`, 's2-basin': basin, ...more };
-  const sent = request({ port, host: '127.0.0.1', path, headers, agent: false });
+  const sent = request({ port, host: '127.0.0.1', path, headers, agent: false, ...(signal && { signal }) });
   try {
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
       sent.on('response', resolve);
