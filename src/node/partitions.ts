@@ -181,7 +181,8 @@ export class Partitions {
   /** Nothing of another partition is served while it cannot be followed here who may do what. */
   portOf(number: number): PartitionPort {
     const isFollowed = number === 0 || this.first.replication.role !== 'joining';
-    return (isFollowed ? this.#all[number] : undefined) ?? NO_PARTITION;
+    const partition = this.#all[number];
+    return (isFollowed ? partition : partition && { ...NO_PARTITION, target: partition.target }) ?? NO_PARTITION;
   }
 
   requestPartition: RequestPartitions['of'] = (...asked) => this.#requests.of(...asked);

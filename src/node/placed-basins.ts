@@ -6,6 +6,7 @@ import type { ClusterCall } from '../http/cluster-calls.ts';
 import type { BasinMaking, BasinsElsewhere, MadeBasin } from '../http/routes/basins.ts';
 import type { Basin } from '../log/basins.ts';
 import { TailraceError } from '../model/error.ts';
+import { noLeader } from './leader-calls.ts';
 import type { Partition } from './partition.ts';
 
 export interface PlacedBasinsDeps {
@@ -117,8 +118,10 @@ export class PlacedBasins implements BasinsElsewhere {
 
   async make(making: BasinMaking): Promise<MadeBasin | undefined> {
     const { writer, call, defaultBasin, count } = this.#deps;
+    if (count() === 1 || making.basin === defaultBasin) return undefined;
     const places = writer();
-    if (places === undefined || count() === 1 || making.basin === defaultBasin) return undefined;
+    // It begins to lead, or hands over: what it made by itself might be elsewhere, too.
+    if (places === undefined) throw noLeader(0);
     if (this.partitionOf(making.basin) === 0) return undefined;
     const partition = await places.place(making.basin, () => this.#emptiest(places));
     if (partition === 0) return undefined;

@@ -55,10 +55,12 @@ class Followed {
 let clock: TestClock;
 let places: Places;
 let writer: PlaceWriter;
+let leads: boolean;
 let followed: readonly [Followed, Followed, Followed];
 let placed: PlacedBasins;
 
 beforeEach(async () => {
+  leads = true;
   clock = new TestClock();
   places = new Places();
   writer = new PlaceWriter({ places, clock, commit: async () => {} });
@@ -66,8 +68,14 @@ beforeEach(async () => {
   await writer.place('shop', () => 1);
   followed = [new Followed(0, 'telemetry'), new Followed(1, 'shop'), new Followed(2)];
   placed = new PlacedBasins({
-    ...{ places, defaultBasin: 'telemetry', writer: () => writer, call: () => Promise.reject(new Error('not asked')) },
+    ...{
+      places,
+      defaultBasin: 'telemetry',
+      writer: () => (leads ? writer : undefined),
+      call: () => Promise.reject(new Error('not asked')),
+    },
     partitions: () => followed.map(({ partition }) => partition),
+    count: () => 3,
   });
 });
 
@@ -127,4 +135,11 @@ test('a basin that the node leads and does not have is not known for sure', () =
   expect(placed.foundIn('shop')).toBe(1);
   followed[1].isLed = true;
   expect([placed.foundIn('shop'), placed.partitionOf('shop')]).toEqual([undefined, 1]);
+});
+
+test('a basin is made by who gives places out alone, and not by a node that hands that over', async () => {
+  leads = false;
+  const making = { mode: 'create', basin: 'shop', config: undefined } as const;
+  await expect(placed.make(making)).rejects.toMatchObject({ code: 'unavailable' });
+  expect(await placed.make({ ...making, basin: 'telemetry' })).toBeUndefined();
 });
