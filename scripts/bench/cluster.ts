@@ -1,6 +1,6 @@
 /**
  * A cluster beside one server: S17 (bytes of commits through a majority that syncs, with group commit), S18 (commits of one
- * writer), and its readers. Three servers of NATS on this machine, which takes the same disk and processors for all of them.
+ * writer), its readers, and its partitions. Three servers of NATS on this machine, which takes the same disk and processors for all of them.
  */
 
 import { randomBytes } from 'node:crypto';
@@ -14,6 +14,7 @@ import { connectNats } from '../../src/storage/replicated/nats-connection.ts';
 import { Replica } from '../../src/storage/replicated/replica.ts';
 import { ReplicatedEngine } from '../../src/storage/replicated/replicated-engine.ts';
 import { startNatsServers } from '../../test/support/nats-servers.ts';
+import { partitionBars } from './cluster-partitions.ts';
 import { clusterReaderBars } from './cluster-readers.ts';
 import { type BarResult, spread } from './report.ts';
 
@@ -48,7 +49,8 @@ export async function clusterBars(runs: number, scale: number): Promise<BarResul
     ];
     await cluster.close();
     await Promise.all([one.close(), local.close()]);
-    return [...bars, ...(await clusterReaderBars(servers, dir, runs, scale))];
+    bars.push(...(await clusterReaderBars(servers, dir, runs, scale)), ...(await partitionBars(dir, runs, scale)));
+    return bars;
   } finally {
     await link.close();
     await servers.dispose();

@@ -75,7 +75,7 @@ function render(bars: readonly BarResult[], shapes: readonly string[], runs: num
     '',
     `${new Date().toISOString().slice(0, 10)}, commit ${commit}, ${machine}; client and server share the processors; median of ${runs} runs (least–most), scale ${scale}.`,
     'Ratios count, not absolute figures: each stands beside a reference from the same run.',
-    'The tables define the bars S1 to S20: what is measured, its reference, and the ratio that meets the bar.',
+    'The tables define the bars S1 to S23: what is measured, its reference, and the ratio that meets the bar.',
     '',
     table(bars),
     '',

@@ -34,14 +34,20 @@ const HELD_MS_MAX = 14_000;
 const QUIET_MS_MIN = 1_000;
 const QUIET_MS_MAX = 3_000;
 
+interface Disturbance {
+  random(): number;
+  isOver(): boolean;
+  /** Resolves when what the last fault hit goes on. */
+  settled(): Promise<void>;
+  onFault(fault: FaultRecord): void;
+}
+
 /** Resolves after the last fault when `isOver` says so. */
-export async function disturb(
-  machines: Machines,
-  { random, isOver, onFault }: { random(): number; isOver(): boolean; onFault(fault: FaultRecord): void },
-): Promise<void> {
+export async function disturb(machines: Machines, { random, isOver, settled, onFault }: Disturbance): Promise<void> {
   for (let i = 0; !isOver(); i++) {
     // The loss of a leader before the next has answered anything would count as one, twice as long.
     await leadersOf(machines);
+    await settled();
     await pause(QUIET_MS_MIN + random() * (QUIET_MS_MAX - QUIET_MS_MIN));
     const leaders = await leadersOf(machines);
     // Every kind comes, and in every second fault the leader of a partition is hit.

@@ -70,6 +70,13 @@ export class ClusterWriters {
     return this.#hasFailed;
   }
 
+  /** Resolves when each basin has taken an append that came to its end from now on. */
+  async untilAcked(): Promise<void> {
+    const since = performance.now();
+    const isSilent = (times: readonly number[]): boolean => (times.at(-1) ?? 0) < since;
+    while (!this.#hasFailed && [...this.#ackedAt.values()].some(isSilent)) await pause();
+  }
+
   async stop(): Promise<void> {
     this.#isOver = true;
     await Promise.all(this.#running);
