@@ -138,8 +138,14 @@ export class PlacedBasins implements BasinsElsewhere {
 
   /** The one with the fewest basins. */
   #emptiest(places: PlaceWriter): number {
-    const counts = this.#deps.partitions().map((partition) => {
-      return { number: partition.number, basins: this.countIn(partition) + places.placing(partition.number) };
+    const { partitions, places: known } = this.#deps;
+    // Places are exact here, and this node may not have followed the logs of other partitions to their ends.
+    const placed = known.all;
+    const counts = partitions().map((partition) => {
+      const { number } = partition;
+      const names = new Set(placed.filter(({ row }) => row.partition === number).map(({ name }) => name));
+      for (const { name } of listOf(partition)) if ((known.of(name) ?? 0) === number) names.add(name);
+      return { number, basins: names.size + places.placing(number) };
     });
     counts.sort((a, b) => a.basins - b.basins || a.number - b.number);
     return counts[0]?.number ?? 0;

@@ -6,6 +6,7 @@
 
 import { S2Error } from '@s2-dev/streamstore';
 import { createClient } from '../../../src/client/client.ts';
+import { TailraceError } from '../../../src/model/error.ts';
 import type { ClusterNode } from '../../../test/support/cluster-nodes.ts';
 import { sdkOf } from '../../../test/support/sdk.ts';
 import { READERS, type ReaderSetting } from '../reconnect/readers.ts';
@@ -41,7 +42,9 @@ export class ClusterReaders {
   /** Starts readers of each kind of a stream through each node; it is made where it is missing. */
   async start(nodes: readonly ClusterNode[], stream: string, basin = DEFAULT_BASIN): Promise<void> {
     const [{ url }] = nodes as [ClusterNode];
-    await createClient({ endpoint: url, token: this.#token, basin }).ensureStream(stream);
+    const client = createClient({ endpoint: url, token: this.#token, basin });
+    // It may not know yet which node leads.
+    while (!(await client.ensureStream(stream).then(() => true, unavailable))) await pause();
     this.#basins.set(stream, basin);
     for (const node of nodes) {
       for (const [kind, read] of Object.entries(this.#kinds)) {
@@ -118,7 +121,17 @@ async function readBySdk({ port, token, basin, stream, signal, note }: ReaderSet
       }
     } catch (error) {
       if (!(error instanceof S2Error) || (error.status >= 400 && error.status < 500)) throw error;
-      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+      await pause();
     }
   }
+}
+
+/** Returns false. @throws what does not become better */
+function unavailable(error: unknown): false {
+  if (error instanceof TailraceError && error.code === 'unavailable') return false;
+  throw error;
+}
+
+function pause(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
 }
