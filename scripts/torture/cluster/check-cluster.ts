@@ -5,10 +5,12 @@ import { partitionDir } from '../../../src/storage/data-dir.ts';
 import { type ClusterNode, type ClusterSetup, catchUpStopped } from '../../../test/support/cluster-nodes.ts';
 import { readBack } from '../../../test/support/read-back.ts';
 import { storedRows } from '../../../test/support/stored-rows.ts';
-import { type ReadBack, violations } from '../../../test/support/writers.ts';
+import { type ReadBack, type Target, violations } from '../../../test/support/writers.ts';
 import type { ClusterWrite } from './cluster-writers.ts';
 
 const FAULTS_SHOWN = 10;
+const READ_TRIES = 60;
+const READ_AGAIN_MS = 500;
 
 /** Returns a sentence for each fault. The requests of a writer are in the history in the order in which they were sent. */
 export function faultsOf(history: readonly ClusterWrite[], read: ReadonlyMap<string, ReadBack>): readonly string[] {
@@ -59,7 +61,7 @@ export async function readThroughEach(
   const read = new Map<string, ReadBack>();
   for (const [stream, basin] of streams) {
     const targets = nodes.map(({ server: { port, token } }) => ({ port, token, basin }));
-    const [first, ...others] = await Promise.all(targets.map((target) => readBack(target, stream)));
+    const [first, ...others] = await Promise.all(targets.map((target) => readWhenServed(target, stream)));
     if (first === undefined) throw new Error('there are no nodes');
     read.set(stream, first);
     for (const other of others) {
@@ -67,6 +69,18 @@ export async function readThroughEach(
     }
   }
   return read;
+}
+
+/** A node that has just come back refuses readers with 503 until it follows, and they come back, too. */
+async function readWhenServed(target: Target, stream: string): Promise<ReadBack> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await readBack(target, stream);
+    } catch (error) {
+      if (!String(error).endsWith('503') || tries === READ_TRIES) throw error;
+      await new Promise((resolve) => setTimeout(resolve, READ_AGAIN_MS));
+    }
+  }
 }
 
 /** Compares the stores of each partition, each after it has followed its log to the end. @throws Error */
