@@ -18,6 +18,8 @@ const PAGE = 1_000;
 const SESSION_BATCHES = 4;
 /** The status of an append whose condition does not hold. */
 const CONDITION = 412;
+const UNAVAILABLE = 503;
+const REFUSED_MAX = 600;
 /** Before a client asks a server again that gave no answer; and how often one that follows looks whether all is over. */
 const PAUSE_MS = 50;
 
@@ -308,9 +310,14 @@ function noAnswer(error: unknown): undefined {
 export async function readLog(target: Target): Promise<string[]> {
   const agent = new Agent({ keepAlive: true });
   const log: string[] = [];
-  for (;;) {
+  for (let refused = 0; ; ) {
     const answer = await ask(target, agent, 'GET', `${PATH}?seq_num=${log.length}`);
     if (answer?.status === 416) break;
+    // A node that has just come back may not know who leads.
+    if (answer?.status === UNAVAILABLE && ++refused < REFUSED_MAX) {
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+      continue;
+    }
     if (answer?.status !== 200) throw new Error(`the log cannot be read: ${JSON.stringify(answer)}`);
     const { records } = answer.json as { records: { seq_num: number; body: string }[] };
     for (const { seq_num, body } of records) {
