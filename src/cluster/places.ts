@@ -16,7 +16,19 @@ export interface KnownPlace {
 }
 
 /** What the place of a basin says of a move: under way, done, or given up. */
-export type PlacedMove = 'moving' | 'finished' | 'aborted';
+type PlacedMove = 'moving' | 'finished' | 'aborted';
+
+/** Where a basin is, and where it moves to, as the leader of the first partition has confirmed it. */
+export interface ConfirmedPlace {
+  readonly partition: number;
+  readonly move?: PlaceMove | undefined;
+}
+
+/** How a move out of a partition stands. A basin that is elsewhere by now has left, and may have moved on since. */
+export function standingOf({ partition, move }: ConfirmedPlace, id: string, from: number): PlacedMove {
+  if (move?.id === id) return 'moving';
+  return partition === from ? 'aborted' : 'finished';
+}
 
 /** Rows of one look at the store. */
 const PAGE_ROWS = 1_000;
@@ -95,13 +107,6 @@ export class Places {
     return [...this.#moving].flatMap(([name, { partition, move }]) =>
       move === undefined ? [] : [{ ...move, name, from: partition }],
     );
-  }
-
-  /** How a move out of a partition stands. A basin that is elsewhere by now has left, and may have moved on since. */
-  standingOf(name: string, id: string, from: number): PlacedMove {
-    const { partition = 0, move } = this.#rows.get(name) ?? {};
-    if (move?.id === id) return 'moving';
-    return partition === from ? 'aborted' : 'finished';
   }
 
   #take(row: Entry): void {

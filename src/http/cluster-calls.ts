@@ -63,6 +63,7 @@ const clusterCall = z.discriminatedUnion('call', [
     from: partition,
     to: partition,
   }),
+  z.object({ call: z.literal('place-of'), partition, basin }),
   z.object({ call: z.literal('take-basin'), partition, basin, id, from: partition }),
   z.object({ call: z.literal('adopt-basin'), partition, basin, id }),
   z.object({ call: z.literal('forget-basin'), partition, basin, id }),

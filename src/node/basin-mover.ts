@@ -9,7 +9,7 @@
  * repeated, so the next node that leads goes on where this one was.
  */
 
-import type { PlacedMove, Places } from '../cluster/places.ts';
+import { type ConfirmedPlace, type Places, standingOf } from '../cluster/places.ts';
 import type { ClusterCall } from '../http/cluster-calls.ts';
 import type { Log } from '../log/log.ts';
 import { CopiedBlocks } from '../log/move/copied-blocks.ts';
@@ -30,8 +30,6 @@ export interface BasinMoverDeps {
   call(call: ClusterCall, signal?: AbortSignal): Promise<unknown>;
   /** Applies here what partition 0 holds, so that requests go to where the basin is. */
   catchUp(): Promise<void>;
-  /** As this node has followed it. */
-  placed(move: WantedMove): PlacedMove;
   /** Writes what was counted of use and is only in memory. */
   flushUsage(): Promise<void>;
 }
@@ -170,10 +168,12 @@ class RunningMove {
   }
 
   async #go(): Promise<void> {
-    await this.#repeated(this.#deps.catchUp);
-    const placed = this.#deps.placed(this.#wanted);
-    if (placed === 'finished') await this.#drop();
-    else if (placed === 'aborted') await this.#stay();
+    const { basin } = this.#wanted;
+    // What this node has followed may be old: whoever drops or keeps a basin has to know.
+    const place = (await this.#untilDone({ call: 'place-of', partition: 0, basin })) as ConfirmedPlace;
+    const standing = standingOf(place, this.id, this.#deps.partition);
+    if (standing === 'finished') await this.#leave();
+    else if (standing === 'aborted') await this.#stay();
     else if (await this.#copyOver()) await this.#finish();
     else await this.#giveUp();
   }
@@ -258,6 +258,11 @@ class RunningMove {
     await this.#untilDone({
       ...{ call: 'place', partition: 0, act: 'finish', basin, id: this.id, from: this.#deps.partition, to },
     });
+    await this.#leave();
+  }
+
+  /** The basin is in the other partition. */
+  async #leave(): Promise<void> {
     await this.#repeated(this.#deps.catchUp);
     await this.#drop();
   }

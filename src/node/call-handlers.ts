@@ -3,8 +3,8 @@
 import type { Access } from '../access/access.ts';
 import { ticketPrefix } from '../access/tickets.ts';
 import type { PlaceWriter } from '../cluster/place-writer.ts';
-import type { Places } from '../cluster/places.ts';
-import { type ClusterCallOf, callerRefOf } from '../http/cluster-calls.ts';
+import type { ConfirmedPlace, Places } from '../cluster/places.ts';
+import { type ClusterCall, type ClusterCallOf, callerRefOf } from '../http/cluster-calls.ts';
 import { makeForNode } from '../http/routes/basins.ts';
 import type { Log } from '../log/log.ts';
 import { TailraceError } from '../model/error.ts';
@@ -19,8 +19,10 @@ export interface CallHandlersDeps {
   sessions(): BorrowedSessions | undefined;
   /** As this node has followed them. */
   readonly places: Places;
-  /** Applies all that partition 0 holds now. @throws TailraceError `unavailable` */
+  /** Applies all that partition 0 holds now; where this node leads it, confirms that. @throws TailraceError `unavailable` */
   catchUp(): Promise<void>;
+  /** Asks the leader of a partition. */
+  call(call: ClusterCall): Promise<unknown>;
   /** Undefined where this node does not lead partition 0. */
   writer(): PlaceWriter | undefined;
   /** Of a partition that this node leads. */
@@ -33,8 +35,7 @@ export function callHandlers(deps: CallHandlersDeps): CallHandlers {
   return {
     'make-basin': async ({ partition, mode, basin, config, token }, { log }) => {
       // A call that comes late must not make it where it was before it moved.
-      await deps.catchUp();
-      if (deps.places.of(basin) !== partition) throw noLeader(partition);
+      if ((await placeOf(basin, deps)).partition !== partition) throw noLeader(partition);
       return makeForNode({ mode, basin, config, token }, log);
     },
     'issue-ticket': async ({ partition, caller, bounds }) => {
@@ -55,7 +56,16 @@ export function callHandlers(deps: CallHandlersDeps): CallHandlers {
     audit: async ({ most }, { account }) => account.audit(most),
     'note-uses': async ({ uses }, { access }) => access.tokens?.noteUses(new Map(uses)),
     'begin-move': async ({ partition, basin, id, to }) => deps.mover(partition)?.begin({ basin, id, to }),
-    place: (call) => place(call, deps),
+    place: async (call) => {
+      await place(call, deps);
+      // What changed nothing was not confirmed by a commit.
+      await deps.catchUp();
+    },
+    'place-of': async ({ basin }): Promise<ConfirmedPlace> => {
+      await deps.catchUp();
+      const { partition, move } = deps.places.rowOf(basin) ?? { partition: 0 };
+      return { partition, ...(move === undefined ? {} : { move }) };
+    },
     'take-basin': ({ basin, id, from }, { log }) => log.moves.take(basin, { id, from }, deps.rows(from, basin, id)),
     'adopt-basin': async ({ basin, id }, { log }) => void (await log.moves.adopt(basin, id)),
     'forget-basin': (call, { log }) => forgetBasin(call, log, deps),
@@ -70,17 +80,21 @@ export function callHandlers(deps: CallHandlersDeps): CallHandlers {
 async function forgetBasin(
   { partition, basin, id }: ClusterCallOf<'forget-basin'>,
   log: Pick<Log, 'basin' | 'moves'>,
-  { places, catchUp }: CallHandlersDeps,
+  deps: CallHandlersDeps,
 ): Promise<typeof ADOPTED | null> {
   // Behind it all that was accepted before is durable, also an adoption.
   await log.moves.forget(basin, id);
   if (log.basin(basin) === undefined) return null;
-  await catchUp();
-  const { partition: placed = 0, move } = places.rowOf(basin) ?? {};
+  const { partition: placed, move } = await placeOf(basin, deps);
   if (placed === partition || move?.to === partition) return ADOPTED;
   await log.moves.seal(basin, { id, to: placed });
   await log.moves.drop(basin, id);
   return null;
+}
+
+/** As the leader of partition 0 confirms it: what this node has followed may be old. */
+async function placeOf(basin: string, { call }: CallHandlersDeps): Promise<ConfirmedPlace> {
+  return (await call({ call: 'place-of', partition: 0, basin })) as ConfirmedPlace;
 }
 
 async function place({ act, basin, id, from, to }: ClusterCallOf<'place'>, deps: CallHandlersDeps): Promise<void> {

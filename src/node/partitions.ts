@@ -123,7 +123,7 @@ export class Partitions {
     });
     this.calls = new LeaderCalls({
       handlers: callHandlers({
-        ...{ places: this.places, sessions: () => this.#sessions, access, catchUp },
+        ...{ places: this.places, sessions: () => this.#sessions, access, catchUp, call },
         writer: () => this.#writer,
         mover: (partition) => this.#movers.get(partition),
         rows: (from, basin, id) => this.#rowsFrom(from, basin, id),
@@ -310,7 +310,6 @@ export class Partitions {
       call: (asked, signal) => this.calls.call(asked, signal),
       catchUp: () => this.first.replication.catchUp(),
       flushUsage: () => server.usage.flush(),
-      placed: ({ basin, id }) => this.places.standingOf(basin, id, number),
     });
     this.#movers.set(number, mover);
     mover.resume(this.places);

@@ -68,7 +68,6 @@ class Nodes {
       call: (call) => this.ask(call),
       catchUp: async () => {},
       flushUsage: () => usage.flush(),
-      placed: ({ basin, id }) => this.places.standingOf(basin, id, FROM),
     });
     this.#mover = mover;
     mover.resume(this.places);
@@ -108,6 +107,8 @@ class Nodes {
       sessions: () => undefined,
       places: this.places,
       catchUp: async () => {},
+      // Where the basin is.
+      call: async () => this.places.rowOf(MOVED) ?? { partition: 0 },
       writer: () => this.writer,
       mover: () => this.#mover,
       rows: (_from, basin, id) => this.#mover?.rowsOf(basin, id) ?? noRows(),
@@ -152,7 +153,7 @@ test('a basin is copied, sealed, copied again, adopted there, placed, and droppe
   const nodes = await Nodes.open();
   await nodes.begin();
   await nodes.untilOver();
-  expect(nodes.calls).toEqual(['take-basin', 'take-basin', 'adopt-basin', 'place']);
+  expect(nodes.calls).toEqual(['place-of', 'take-basin', 'take-basin', 'adopt-basin', 'place']);
   expect(await expectWhole(nodes)).toBe(TO);
 });
 

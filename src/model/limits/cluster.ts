@@ -116,8 +116,8 @@ export const NODE_CALL_BYTES_MAX = 4 * MiB;
 export const NODE_CALL_MS = 10_000;
 
 /** A basin that moves: how often a step is tried and after how long, and how long nothing may be copied. */
-export const MOVE_TRIES_MAX = 20;
-export const MOVE_RETRY_MS = 1_000;
+export const MOVE_TRIES_MAX = 80;
+export const MOVE_RETRY_MS = 250;
 export const MOVE_STALL_MS = 60_000;
 
 /** How long a session of the page counts where another node knows it. */
