@@ -91,12 +91,18 @@ async function append(client: RecordsClient, stream: string, text: string): Prom
   }
 }
 
-/** What a stream holds, through a node that may not know yet who leads. */
-async function bodiesOnceLed(client: RecordsClient, stream: string): Promise<readonly (string | undefined)[]> {
+/** The status of a call, repeated while the node says that it does not know who leads. */
+async function onceLed(ask: () => Promise<{ readonly status: number }>): Promise<number> {
   for (;;) {
-    if ((await client.get(stream, '?seq_num=0')).status !== 503) return client.bodies(stream);
+    const { status } = await ask();
+    if (status !== 503) return status;
     await pause();
   }
+}
+
+async function bodiesOnceLed(client: RecordsClient, stream: string): Promise<readonly (string | undefined)[]> {
+  await onceLed(() => client.get(stream, '?seq_num=0'));
+  return client.bodies(stream);
 }
 
 describeWithNats('a cluster with partitions', () => {
@@ -222,11 +228,11 @@ function testCallers(): void {
         headers,
         body: JSON.stringify({ records: [{ body: basin }] }),
       };
-      expect((await call(other.port, sent)).status).toBe(200);
-      expect(await clientOf(one, basin).bodies('by-token')).toEqual([basin]);
+      expect(await onceLed(() => call(other.port, sent))).toBe(200);
+      expect(await bodiesOnceLed(clientOf(one, basin), 'by-token')).toEqual([basin]);
       await api(other, 'DELETE', `/v1/access-tokens/of-${basin}`);
       for (;;) {
-        const { status } = await call(one.port, sent);
+        const status = await onceLed(() => call(one.port, sent));
         if (status === 401) break;
         expect(status).toBe(200);
       }
