@@ -4,7 +4,7 @@
  */
 
 import type { Clock } from '../model/clock.ts';
-import { asTailraceError, TailraceError } from '../model/error.ts';
+import { asTailraceError, TailraceError, unavailable } from '../model/error.ts';
 import {
   HAND_OVER_PAUSE_MS,
   LEAD_STAGGER_MS,
@@ -231,7 +231,7 @@ export class Leadership {
   async #lose(why: string): Promise<void> {
     this.#revision = undefined;
     this.#leader = undefined;
-    await this.#options.follow(new TailraceError('unavailable', why, { detail: { retryAfterSeconds: 1 } }));
+    await this.#options.follow(unavailable(why));
   }
 
   /** Resolves when the key is given up, also where that was under way before. */

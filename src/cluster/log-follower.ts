@@ -1,7 +1,7 @@
 /** A node that does not lead applies what the log brings. */
 
 import type { Clock } from '../model/clock.ts';
-import { asTailraceError, TailraceError } from '../model/error.ts';
+import { asTailraceError, TailraceError, unavailable } from '../model/error.ts';
 import { CATCH_UP_MS, COMMAND_BYTES_MAX, FOLLOW_POLL_MS } from '../model/limits.ts';
 import type { Replica } from '../storage/replicated/replica.ts';
 import type { ReplicatedLog } from '../storage/replicated/replicated-log.ts';
@@ -149,6 +149,5 @@ export class LogFollower {
 }
 
 function notCaughtUp(cause: unknown): TailraceError {
-  const message = 'this node does not see the end of the log of its cluster at the moment: send again';
-  return new TailraceError('unavailable', message, { cause, detail: { retryAfterSeconds: 1 } });
+  return unavailable('this node does not see the end of the log of its cluster at the moment: send again', cause);
 }

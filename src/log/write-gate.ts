@@ -1,6 +1,6 @@
 /** Whether appends are accepted now: not while the server stops, and not while the store takes none. */
 
-import { TailraceError } from '../model/error.ts';
+import { TailraceError, unavailable } from '../model/error.ts';
 import { type CommitOptions, type EngineState, reserveRank } from '../storage/engine.ts';
 
 export class WriteGate {
@@ -29,9 +29,7 @@ export class WriteGate {
       });
     }
     if (this.engineState === 'superseded') {
-      throw new TailraceError('unavailable', 'another node of the cluster leads now: send again', {
-        detail: { retryAfterSeconds: 1 },
-      });
+      throw unavailable('another node of the cluster leads now: send again');
     }
     if (this.engineState !== 'open') {
       throw new TailraceError('storage', 'the store takes no more writes until the server is restarted');

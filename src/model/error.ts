@@ -91,6 +91,11 @@ export function asTailraceError(thrown: unknown): TailraceError {
   return new TailraceError('internal', 'a fault of the server', { cause: thrown });
 }
 
+/** What cannot be done at this moment, and may be tried again after a second. The cause says more in the log. */
+export function unavailable(message: string, cause?: unknown): TailraceError {
+  return new TailraceError('unavailable', message, { cause, detail: { retryAfterSeconds: 1 } });
+}
+
 /**
  * States a fact that only a bug of ours can break.
  * @throws TailraceError `fatal`; `serve` ends the process on it, the library closes the store.

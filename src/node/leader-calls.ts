@@ -1,7 +1,7 @@
 /** Asks the node that leads a partition, which may be this one; see `http/cluster-calls.ts`. */
 
 import type { ClusterCall, ClusterCallOf } from '../http/cluster-calls.ts';
-import { TailraceError } from '../model/error.ts';
+import { type TailraceError, unavailable } from '../model/error.ts';
 import type { ComposedServer } from '../server.ts';
 import { callNode } from './call-node.ts';
 import type { Partition } from './partition.ts';
@@ -51,7 +51,5 @@ export class LeaderCalls {
 }
 
 export function noLeader(partition: number): TailraceError {
-  return new TailraceError('unavailable', `no node is known to lead partition ${partition} at the moment: send again`, {
-    detail: { retryAfterSeconds: 1 },
-  });
+  return unavailable(`no node is known to lead partition ${partition} at the moment: send again`);
 }

@@ -17,7 +17,7 @@ import type { ClusterCall } from '../http/cluster-calls.ts';
 import type { LentPorts } from '../http/lent-requests.ts';
 import { BASIN_ROWS_PATH } from '../http/node-requests.ts';
 import type { Clock } from '../model/clock.ts';
-import { assert, asTailraceError, TailraceError } from '../model/error.ts';
+import { assert, asTailraceError, TailraceError, unavailable } from '../model/error.ts';
 import { JOIN_RETRY_MS, PLACES_SWEPT_MS } from '../model/limits.ts';
 import type { Audit } from '../observe/audit.ts';
 import type { EventLoopDelay } from '../observe/event-loop-delay.ts';
@@ -143,7 +143,7 @@ export class Partitions {
       first: () => this.first,
       others: () => {
         if (this.#all.length === this.count) return this.#all.slice(1);
-        throw new TailraceError('unavailable', 'this node has not opened all partitions yet: send again');
+        throw unavailable('this node has not opened all partitions yet: send again');
       },
     });
   }
@@ -360,9 +360,7 @@ export class Partitions {
   /** @throws TailraceError `unavailable` until partition 0 is here, and while its store is being replaced */
   #usableAccess(): NodeAccess {
     if (this.#access !== undefined && this.first.replication.role !== 'joining') return this.#access;
-    throw new TailraceError('unavailable', 'this node does not know yet who may do what: send again', {
-      detail: { retryAfterSeconds: 1 },
-    });
+    throw unavailable('this node does not know yet who may do what: send again');
   }
 
   #growLater(err: unknown): void {

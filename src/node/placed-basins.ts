@@ -5,7 +5,7 @@ import type { Places } from '../cluster/places.ts';
 import type { ClusterCall } from '../http/cluster-calls.ts';
 import type { BasinMaking, BasinsElsewhere, MadeBasin } from '../http/routes/basins.ts';
 import type { Basin } from '../log/basins.ts';
-import { TailraceError } from '../model/error.ts';
+import { type TailraceError, unavailable } from '../model/error.ts';
 import { noLeader } from './leader-calls.ts';
 import type { Partition } from './partition.ts';
 
@@ -166,8 +166,4 @@ async function listNow(partition: Partition): Promise<readonly Basin[]> {
 
 function notOpened(): TailraceError {
   return unavailable('this node has not opened all partitions yet: send again');
-}
-
-function unavailable(message: string): TailraceError {
-  return new TailraceError('unavailable', message, { detail: { retryAfterSeconds: 1 } });
 }

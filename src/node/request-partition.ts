@@ -11,7 +11,7 @@ import { partitionOfTicket } from '../access/tickets.ts';
 import { bearerToken, credentialShown, type HashedToken, hashCredential } from '../access/tokens/credential.ts';
 import { originForm } from '../http/exchange.ts';
 import { withBearer } from '../http/routes/otlp.ts';
-import { TailraceError } from '../model/error.ts';
+import { unavailable } from '../model/error.ts';
 import { ROUTED_LATE_MAX } from '../model/limits.ts';
 import { bearerInSubprotocols } from '../socket/handshake.ts';
 
@@ -116,7 +116,7 @@ export class RequestPartitions {
   /** What is not known here may not have come yet. A JWT is known when it is verified. */
   async #whenFollowed(about: About): Promise<number> {
     if (this.#late >= ROUTED_LATE_MAX) {
-      throw new TailraceError('unavailable', 'too many requests need what this node does not know yet: send again');
+      throw unavailable('too many requests need what this node does not know yet: send again');
     }
     this.#late++;
     try {

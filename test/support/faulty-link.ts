@@ -1,12 +1,12 @@
 /** A link to NATS that loses and delays messages, and hides stored ones, as a test says. */
 
+import { unavailable } from '../../src/model/error.ts';
 import type {
   ApiAnswer,
   NatsLink,
   NatsMessage,
   NatsSendOptions,
 } from '../../src/storage/replicated/nats-connection.ts';
-import { unavailable } from '../../src/storage/replicated/nats-connection.ts';
 
 /** What happens to the next request of a subject; in each case its sender gets no answer. */
 export type LinkFault = 'request-lost' | 'answer-lost' | 'delayed';

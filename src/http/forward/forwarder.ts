@@ -12,7 +12,7 @@ import { expectLegalHost } from '../../access/authority.ts';
 import type { NodeTrust } from '../../access/node-trust.ts';
 import type { MemoryBudget } from '../../encoding/memory-budget.ts';
 import type { Clock } from '../../model/clock.ts';
-import { asTailraceError, TailraceError } from '../../model/error.ts';
+import { asTailraceError, TailraceError, unavailable } from '../../model/error.ts';
 import { FORWARDED_REQUESTS_MAX, SHUTDOWN_TIMEOUT_MS } from '../../model/limits.ts';
 import { SIGNALS } from '../../model/record.ts';
 import { correlationId } from '../../observe/correlation-id.ts';
@@ -235,7 +235,5 @@ function certificatesIn(file: string): Buffer {
 }
 
 function noLeader(): TailraceError {
-  return new TailraceError('unavailable', 'no node is known to lead at the moment: send the request again', {
-    detail: { retryAfterSeconds: 1 },
-  });
+  return unavailable('no node is known to lead at the moment: send the request again');
 }

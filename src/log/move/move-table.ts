@@ -3,7 +3,7 @@
  * opens, so what was begun before a restart goes on.
  */
 
-import { TailraceError } from '../../model/error.ts';
+import { type TailraceError, unavailable } from '../../model/error.ts';
 import type { Engine } from '../../storage/engine.ts';
 import { type PendingKind, pendingRange, readPendingKey } from '../../storage/keys.ts';
 import { decodeMoveIn, decodeMoveOut, type MoveInRow, type MoveOutRow } from '../../storage/move-rows.ts';
@@ -144,10 +144,6 @@ export class MoveTable {
 /** The error for readers of a basin that is in another partition. */
 export function basinMoved(): TailraceError {
   return unavailable('the basin is in another partition of the cluster now: connect again');
-}
-
-export function unavailable(message: string): TailraceError {
-  return new TailraceError('unavailable', message, { detail: { retryAfterSeconds: 1 } });
 }
 
 async function each(

@@ -1,7 +1,7 @@
 /** Takes the rows of a basin that comes from another partition, page by page, each in one transaction. */
 
 import type { Clock } from '../../model/clock.ts';
-import { TailraceError } from '../../model/error.ts';
+import { TailraceError, unavailable } from '../../model/error.ts';
 import { answersOf } from '../../storage/answer-rows.ts';
 import type { CommitOptions, Engine, Entry, Write } from '../../storage/engine.ts';
 import { pendingKey } from '../../storage/keys.ts';
@@ -17,7 +17,7 @@ import { scanPages } from '../scan-pages.ts';
 import type { StreamTable } from '../streams.ts';
 import type { WriteGate } from '../write-gate.ts';
 import { removalKey, removeBasin } from './basin-removal.ts';
-import { type ComingBasin, type MoveTable, unavailable } from './move-table.ts';
+import type { ComingBasin, MoveTable } from './move-table.ts';
 import { TakenRows } from './taken-rows.ts';
 
 /** What moves need of the log. */

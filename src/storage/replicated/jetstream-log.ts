@@ -1,6 +1,6 @@
 /** A replicated log in a JetStream stream: one command is one message or one atomic batch, and one publish is under way. */
 
-import { asTailraceError, type TailraceError } from '../../model/error.ts';
+import { asTailraceError, type TailraceError, unavailable } from '../../model/error.ts';
 import {
   PUBLISH_ANSWER_LARGE_MS,
   PUBLISH_ANSWER_MS,
@@ -8,7 +8,7 @@ import {
   PUBLISH_RESOLVE_MS,
 } from '../../model/limits.ts';
 import { CommandParts, ID_HEADER, splitCommand } from './command-parts.ts';
-import { type ApiAnswer, apiAnswer, isFull, type NatsLink, unavailable } from './nats-connection.ts';
+import { type ApiAnswer, apiAnswer, isFull, type NatsLink } from './nats-connection.ts';
 import type { LogBounds, LogPage, PublishOutcome, ReplicatedLog } from './replicated-log.ts';
 import { readBounds, readDirect, readFromLeader } from './stream-reads.ts';
 import { openStream } from './stream-setup.ts';

@@ -1,7 +1,7 @@
 /** A bucket of small values in a JetStream stream that keeps one message for each key, for as long as its header says. */
 
-import { assert } from '../../model/error.ts';
-import { apiAnswer, type NatsLink, unavailable } from './nats-connection.ts';
+import { assert, unavailable } from '../../model/error.ts';
+import { apiAnswer, type NatsLink } from './nats-connection.ts';
 import type { KeyBucket, KeyEntry } from './replicated-log.ts';
 import { readDirect, readFromLeader } from './stream-reads.ts';
 import { openStream } from './stream-setup.ts';

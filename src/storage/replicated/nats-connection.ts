@@ -5,7 +5,7 @@
 
 import { access, readFile } from 'node:fs/promises';
 import type { Msg, MsgHdrs, NatsConnection, NodeConnectionOptions } from '@nats-io/transport-node';
-import { TailraceError } from '../../model/error.ts';
+import { TailraceError, unavailable } from '../../model/error.ts';
 import { REPLICATION_CALL_MS } from '../../model/limits.ts';
 
 export interface NatsOptions {
@@ -304,10 +304,6 @@ export function apiAnswer(message: NatsMessage): ApiAnswer {
 /** Refusals for want of space, of the stream, the account, or the server; the stream's own is also said for other limits. */
 export function isFull(errCode: number): boolean {
   return [10_077, 10_047, 10_002, 10_023].includes(errCode);
-}
-
-export function unavailable(message: string): TailraceError {
-  return new TailraceError('unavailable', message, { detail: { retryAfterSeconds: 1 } });
 }
 
 function parsed(data: Uint8Array): Readonly<Record<string, unknown>> | undefined {

@@ -6,7 +6,7 @@
  * the same way: such a command was sent by a node that led before and did not know yet that another one leads.
  */
 
-import { assert, TailraceError } from '../../model/error.ts';
+import { assert, TailraceError, unavailable } from '../../model/error.ts';
 import { TRANSACTION_BYTES_MAX, TRANSACTION_ROWS_MAX } from '../../model/limits.ts';
 import type { Engine, Write } from '../engine.ts';
 import type { LatchingEngine } from '../latching-engine.ts';
@@ -158,9 +158,7 @@ export async function expectOfNoCluster(local: Engine, dataDir: string): Promise
 export function readOnly(local: Engine): Engine {
   return {
     commit: async () => {
-      throw new TailraceError('unavailable', 'another node of the cluster leads: send again', {
-        detail: { retryAfterSeconds: 1 },
-      });
+      throw unavailable('another node of the cluster leads: send again');
     },
     get: (key) => local.get(key),
     scan: (scan) => local.scan(scan),

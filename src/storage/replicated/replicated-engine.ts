@@ -12,7 +12,7 @@
  */
 
 import { randomBytes } from 'node:crypto';
-import { TailraceError } from '../../model/error.ts';
+import { TailraceError, unavailable } from '../../model/error.ts';
 import { COMMAND_BYTES_MAX, TRANSACTION_ROWS_MAX } from '../../model/limits.ts';
 import { bytesOnDisk } from '../bytes-on-disk.ts';
 import {
@@ -261,7 +261,7 @@ export class ReplicatedEngine implements Engine {
       // It is in the log, and this node cannot show it: another one, or this one after a restart, can.
       const message =
         'the store of this node failed behind the log of its cluster: whether the data is stored is not known';
-      this.#supersede(new TailraceError('unavailable', message, { cause, detail: AT_ONCE }), [...group, ...confirms]);
+      this.#supersede(unavailable(message, cause), [...group, ...confirms]);
     }
   }
 
@@ -308,8 +308,6 @@ export class ReplicatedEngine implements Engine {
   }
 }
 
-const AT_ONCE = { retryAfterSeconds: 1 };
-
 /** Applies all that the log holds. @throws TailraceError as {@link Replica.apply}; `unavailable`, `corrupt` for a gap */
 export async function catchUp(log: ReplicatedLog, replica: Replica): Promise<void> {
   const { last } = await log.bounds();
@@ -339,11 +337,10 @@ function commandAfter(lastId: Uint8Array, writes: readonly Write[]): { readonly 
 }
 
 function superseded(): TailraceError {
-  return new TailraceError('unavailable', 'another node of the cluster leads now: send again', { detail: AT_ONCE });
+  return unavailable('another node of the cluster leads now: send again');
 }
 
 function notStored(outcome: Exclude<PublishOutcome, { readonly type: 'stored' }>): TailraceError {
   if (outcome.type === 'superseded') return superseded();
-  const message = 'the cluster gave no answer in time: whether the data is stored is not known';
-  return new TailraceError('unavailable', message, { detail: AT_ONCE });
+  return unavailable('the cluster gave no answer in time: whether the data is stored is not known');
 }

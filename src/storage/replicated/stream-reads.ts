@@ -1,8 +1,8 @@
 /** Reads messages of a JetStream stream: many from the nearest copy, or one from the copy that leads. */
 
-import { TailraceError } from '../../model/error.ts';
+import { TailraceError, unavailable } from '../../model/error.ts';
 import type { StoredMessage } from './command-parts.ts';
-import { type NatsLink, type NatsMessage, unavailable } from './nats-connection.ts';
+import type { NatsLink, NatsMessage } from './nats-connection.ts';
 import type { LogBounds } from './replicated-log.ts';
 
 const NO_MESSAGE = 10_037;

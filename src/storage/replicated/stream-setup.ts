@@ -1,8 +1,8 @@
 /** Makes a JetStream stream, or checks that the one that exists has the settings that it must have. */
 
-import { TailraceError } from '../../model/error.ts';
+import { TailraceError, unavailable } from '../../model/error.ts';
 import { REPLICATION_OPEN_MS } from '../../model/limits.ts';
-import { type ApiAnswer, type NatsLink, unavailable } from './nats-connection.ts';
+import type { ApiAnswer, NatsLink } from './nats-connection.ts';
 
 /** Settings of a stream, as JetStream's API names them. */
 export type StreamSettings = Readonly<Record<string, unknown>>;
