@@ -2,6 +2,7 @@
 
 import type { ClusterCall, ClusterCallOf } from '../http/cluster-calls.ts';
 import { type TailraceError, unavailable } from '../model/error.ts';
+import { NODE_CALL_MS } from '../model/limits.ts';
 import type { ComposedServer } from '../server.ts';
 import { callNode } from './call-node.ts';
 import type { Partition } from './partition.ts';
@@ -27,10 +28,10 @@ export class LeaderCalls {
   }
 
   /**
-   * Resolves with what the node returns that leads the partition of the call.
+   * Resolves with what the node returns that leads the partition of the call. Without a signal it waits for some seconds.
    * @throws TailraceError what it throws; `unavailable` when none is known to lead, or it does not answer: it may have done it
    */
-  async call(call: ClusterCall, signal?: AbortSignal): Promise<unknown> {
+  async call(call: ClusterCall, signal = AbortSignal.timeout(NODE_CALL_MS)): Promise<unknown> {
     const { partition, nodeHeaders, caFile } = this.#deps;
     const found = partition(call.partition);
     if (found?.server !== undefined) return this.answer(call);
