@@ -42,7 +42,6 @@ import type { DescribedRootToken, ServerAddress, ServerDescription, SupervisedSe
 import { ClusterPorts } from './cluster-ports.ts';
 import { NodeView } from './node-view.ts';
 import { Partitions, type ProcessParts } from './partitions.ts';
-import { credentialIn } from './request-partition.ts';
 
 const MONITORING_PORT = 8222;
 
@@ -162,7 +161,7 @@ async function openNode(node: NodeParts, open: { close(): Promise<void> }[]): Pr
     ...{ config, clock, logger, warnings, trust, memory, own },
     partition: (number) => partitions.portOf(number),
     partitionOf: partitions.requestPartition,
-    prepare: (request, partition) => partitions.prepare(credentialIn(request.headers), partition),
+    prepare: (request, partition) => partitions.prepare(request, partition),
   });
   return { ...node, isNew, dataDir, ports, partitions, spread };
 }

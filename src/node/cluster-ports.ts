@@ -76,8 +76,8 @@ const DRAIN_LOOK_MS = 20;
 /** Lives from `listen` to `close`. */
 export class ClusterPorts {
   readonly #deps: ClusterPortsDeps;
-  /** By partition: of all that there may be. */
-  readonly #forwarders: Readonly<Record<PortName, readonly Forwarder[]>>;
+  /** By partition, made when they are needed first. */
+  readonly #forwarders: Readonly<Record<PortName, Map<number, Forwarder>>> = { http: new Map(), grpc: new Map() };
   readonly #listeners: Readonly<Record<PortName, Listener>>;
   #address: ServerAddress | undefined;
   #isClosing = false;
@@ -86,10 +86,8 @@ export class ClusterPorts {
   constructor(deps: ClusterPortsDeps) {
     this.#deps = deps;
     const { clock, logger, config } = deps;
-    // They say now whether the certificates can be read.
-    const forwarders = (port: PortName): readonly Forwarder[] =>
-      Array.from({ length: CLUSTER_PARTITIONS_MAX }, (_, partition) => this.#forwarderOf(partition, port));
-    this.#forwarders = { http: forwarders('http'), grpc: forwarders('grpc') };
+    // It says now whether the certificates can be read.
+    this.elsewhere(0);
     const listener = (port: PortName, portAdvice: string): Listener =>
       new Listener(this.#handlersOf(port), { clock, logger, tls: tlsOf(config), portAdvice });
     this.#listeners = {
@@ -104,20 +102,19 @@ export class ClusterPorts {
 
   /** The way to the node that leads a partition. */
   elsewhere(partition: number, port: PortName = 'http'): Forwarder {
-    const forwarder = this.#forwarders[port][partition];
-    assert(forwarder !== undefined, 'there are no more partitions than that');
-    return forwarder;
-  }
-
-  #forwarderOf(partition: number, port: PortName): Forwarder {
+    assert(partition < CLUSTER_PARTITIONS_MAX, 'there are no more partitions than that');
+    const known = this.#forwarders[port].get(partition);
+    if (known !== undefined) return known;
     const { clock, warnings, trust, memory, config, partition: partitionPort } = this.#deps;
     const target = (): ForwardTarget | undefined => partitionPort(partition).target;
     const closing = (): boolean => this.#isClosing;
-    return new Forwarder({ clock, warnings, trust, memory, target, port, caFile: config.clusterCa, closing });
+    const made = new Forwarder({ clock, warnings, trust, memory, target, port, caFile: config.clusterCa, closing });
+    this.#forwarders[port].set(partition, made);
+    return made;
   }
 
   get #allForwarders(): readonly Forwarder[] {
-    return Object.values(this.#forwarders).flat();
+    return Object.values(this.#forwarders).flatMap((ofPort) => [...ofPort.values()]);
   }
 
   get connections(): number {
@@ -198,13 +195,13 @@ export class ClusterPorts {
         const { own, partition } = this.#deps;
         const asked: PortRequest = [request, transport, awaitsContinue];
         const connection = transport.version === 1 ? request.socket : (transport.stream.session ?? transport.stream);
-        // Its metrics are those of the server for readers, where that runs.
-        const hasMetrics = isForReaderPort(request) && this.#following(0, port, request) !== undefined;
         const isOwn = port === 'http' && own.takes(request, partition(0).leading !== undefined);
-        if (isOwn && !hasMetrics) own.request(...asked);
-        else {
+        // Its metrics are those of the server for readers, where that runs.
+        if (isOwn && !(isForReaderPort(request) && this.#following(0, port, request) !== undefined)) {
+          own.request(...asked);
+        } else {
           this.#routed(request, port, connection, (number) => {
-            // While it was looked for, its client may have gone: nobody would ever be told that it is over.
+            // While it was looked for, its client may have gone: no server would be told of its end any more.
             if (!isGone({ request, transport })) this.#serve(number, port, asked);
           });
         }

@@ -4,7 +4,7 @@
  */
 
 import { Access } from '../access/access.ts';
-import { JwtKeys, keyStore, writesKeys } from '../access/jwt-keys.ts';
+import { JwtKeys, type KeyStore, keyStore, writesKeys } from '../access/jwt-keys.ts';
 import { OutsideIssuers } from '../access/outside-issuers.ts';
 import { givenRootTokenHash } from '../access/tokens/root-token.ts';
 import { followTokens, rootTokenStore, tokenStore } from '../access/tokens/stores.ts';
@@ -56,10 +56,7 @@ export class NodeAccess {
     let stored = await rootTokenStore(engine, clock).rootTokenHash();
     const store = { ...tokenStore(engine, async () => {}), putUses: deps.putUses };
     const tokens = await TokenTable.load(store, clock, (token) => access.ended(token));
-    const keys = await JwtKeys.load(
-      keyStore(engine, async () => {}),
-      clock,
-    );
+    const keys = await JwtKeys.load(keysIn(engine), clock);
     const { exchangeTtl: ttlMs, defaultBasin } = config;
     const warn = (issuer: string, message: string, reason: string): void => warnings.warn(issuer, reason, {}, message);
     const mode = {
@@ -84,7 +81,7 @@ export class NodeAccess {
     if (this.#followed === undefined) return;
     const { tokens, keys, noteRoot } = this.#followed;
     followTokens(writes, tokens, noteRoot);
-    if (writes.some(writesKeys)) await keys.reload(keyStore(this.#engine, async () => {}));
+    if (writes.some(writesKeys)) await keys.reload(keysIn(this.#engine));
   }
 
   /** Another store has taken the place of the one before. @throws TailraceError `corrupt` */
@@ -94,10 +91,15 @@ export class NodeAccess {
     const { tokens, keys, noteRoot } = this.#followed;
     noteRoot(await rootTokenStore(engine, clock).rootTokenHash());
     tokens.replace((await tokenStore(engine, async () => {}).load()).tokens);
-    await keys.reload(keyStore(engine, async () => {}));
+    await keys.reload(keysIn(engine));
   }
 
   close(): Promise<void> {
     return this.access.close();
   }
+}
+
+/** To load, not to change. */
+function keysIn(engine: Engine): KeyStore {
+  return keyStore(engine, async () => {});
 }

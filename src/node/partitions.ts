@@ -40,7 +40,7 @@ import { NodeAccess } from './node-access.ts';
 import { Partition, type PartitionDeps } from './partition.ts';
 import { PartitionSurroundings } from './partition-surroundings.ts';
 import { PlacedBasins } from './placed-basins.ts';
-import { RequestPartitions } from './request-partition.ts';
+import { credentialIn, RequestPartitions, type RoutedRequest } from './request-partition.ts';
 
 export interface PartitionsDeps {
   readonly config: Config;
@@ -188,8 +188,8 @@ export class Partitions {
   requestPartition: RequestPartitions['of'] = (...asked) => this.#requests.of(...asked);
 
   /** What the server of a partition has to know of a caller first; see {@link BorrowedSessions.prepare}. */
-  prepare(secret: string | undefined, partition: number): Promise<void> | undefined {
-    return partition === 0 ? undefined : this.#sessions?.prepare(secret);
+  prepare({ headers }: RoutedRequest, partition: number): Promise<void> | undefined {
+    return partition === 0 ? undefined : this.#sessions?.prepare(credentialIn(headers));
   }
 
   /** Opens those that there are more by now. */

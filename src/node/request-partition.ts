@@ -159,9 +159,11 @@ export class RequestPartitions {
 }
 
 function aboutOf({ basin }: Pick<About, 'basin'>, { headers }: RoutedRequest, connection: object): About {
-  const credential = credentialIn(headers);
   const { authorization } = withBearer(headers);
-  if (authorization !== undefined) return { basin, credential, hashed: credentialShown(authorization, connection) };
+  if (authorization !== undefined) {
+    return { basin, credential: bearerToken(authorization), hashed: credentialShown(authorization, connection) };
+  }
+  const credential = bearerInSubprotocols(headers['sec-websocket-protocol']);
   return { basin, credential, hashed: credential === undefined ? undefined : hashCredential(credential) };
 }
 
