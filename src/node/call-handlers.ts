@@ -10,13 +10,13 @@ import type { Log } from '../log/log.ts';
 import { TailraceError } from '../model/error.ts';
 import type { Entry } from '../storage/engine.ts';
 import { ADOPTED, type BasinMover } from './basin-mover.ts';
-import type { BorrowedSessions } from './borrowed-sessions.ts';
 import { type CallHandlers, noLeader } from './leader-calls.ts';
+import type { RemoteSessions } from './remote-sessions.ts';
 
 export interface CallHandlersDeps {
   /** Of the partitions that hold no tokens. @throws TailraceError `unavailable` */
   access(): Access;
-  sessions(): BorrowedSessions | undefined;
+  sessions(): RemoteSessions | undefined;
   /** As this node has followed them. */
   readonly places: Places;
   /** Applies all that partition 0 holds now; where this node leads it, confirms that. @throws TailraceError `unavailable` */
@@ -75,7 +75,7 @@ export function callHandlers(deps: CallHandlersDeps): CallHandlers {
 
 /**
  * Removes what was taken of a basin. One that was adopted stays where its place is here, or where a move to here is under way;
- * else it is left over from a move that was given up, and nobody was ever sent to it.
+ * else it is left over from a move that was given up, and no request was ever sent to it.
  */
 async function forgetBasin(
   { partition, basin, id }: ClusterCallOf<'forget-basin'>,

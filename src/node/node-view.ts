@@ -57,8 +57,8 @@ export class NodeView implements ClusterView {
     if (basin === this.#defaultBasin) {
       throw new TailraceError('invalid', `the basin ${basin} is the default one, which stays in partition 0`);
     }
-    const under = places.moveOf(basin);
-    if (under?.to === to) return this.#begin({ basin, id: under.id, to });
+    const underWay = places.moveOf(basin);
+    if (underWay?.to === to) return this.#begin({ basin, id: underWay.id, to });
     if (!(await placed.list()).some(({ name }) => name === basin)) {
       throw new TailraceError('basin_not_found', `basin \`${basin}\` not found`);
     }

@@ -158,7 +158,7 @@ class Served implements ServedWhileLeading {
     try {
       await led?.(server);
     } catch (error) {
-      // This node goes on as one that follows, and nobody else would end it.
+      // This node goes on as one that follows: nothing else ends the server.
       await this.end(asTailraceError(error));
       throw error;
     }

@@ -32,7 +32,6 @@ import type { Entry } from '../storage/engine.ts';
 import { type Replica, readOnly } from '../storage/replicated/replica.ts';
 import type { ReplicatedLog } from '../storage/replicated/replicated-log.ts';
 import { BasinMover } from './basin-mover.ts';
-import { BorrowedSessions } from './borrowed-sessions.ts';
 import { callHandlers } from './call-handlers.ts';
 import type { ClusterPorts, PartitionPort } from './cluster-ports.ts';
 import { LeaderCalls, noLeader } from './leader-calls.ts';
@@ -40,6 +39,7 @@ import { NodeAccess } from './node-access.ts';
 import { Partition, type PartitionDeps } from './partition.ts';
 import { PartitionSurroundings } from './partition-surroundings.ts';
 import { PlacedBasins } from './placed-basins.ts';
+import { RemoteSessions } from './remote-sessions.ts';
 import { credentialIn, RequestPartitions, type RoutedRequest } from './request-partition.ts';
 
 export interface PartitionsDeps {
@@ -98,7 +98,7 @@ export class Partitions {
   /** What is open besides the stores, such as the locks of their directories. */
   readonly #locks: { close(): Promise<void> }[] = [];
   #access: NodeAccess | undefined;
-  #sessions: BorrowedSessions | undefined;
+  #sessions: RemoteSessions | undefined;
   /** While this node leads partition 0. */
   #writer: PlaceWriter | undefined;
   #cancelSweep = (): void => {};
@@ -187,7 +187,7 @@ export class Partitions {
 
   requestPartition: RequestPartitions['of'] = (...asked) => this.#requests.of(...asked);
 
-  /** What the server of a partition has to know of a caller first; see {@link BorrowedSessions.prepare}. */
+  /** What the server of a partition has to know of a caller first; see {@link RemoteSessions.prepare}. */
   prepare({ headers }: RoutedRequest, partition: number): Promise<void> | undefined {
     return partition === 0 ? undefined : this.#sessions?.prepare(credentialIn(headers));
   }
@@ -283,7 +283,7 @@ export class Partitions {
       };
       this.#access = await NodeAccess.load(engine, { config, clock, warnings, basins, putUses });
       const { access } = this.#access;
-      this.#sessions = new BorrowedSessions({ access, clock, call: (asked) => this.calls.call(asked) });
+      this.#sessions = new RemoteSessions({ access, clock, call: (asked) => this.calls.call(asked) });
       this.#watchFirst();
     } else await this.#access.replace(engine, clock);
     replica.onWritten = async (writes) => {

@@ -108,7 +108,7 @@ export class RequestPartitions {
     }
   }
 
-  /** Anybody may write a number into a ticket. */
+  /** A ticket that was made up may have any number. */
   #knowing(partition: number): number {
     return partition < this.#deps.count() ? partition : 0;
   }

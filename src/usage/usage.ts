@@ -110,7 +110,7 @@ export class Usage implements LogObserver {
     this.#totals.load(number, name, meteredBytes);
   }
 
-  /** What was written of it went with it; what was counted since goes to nobody. */
+  /** What was written of it went with it; what was counted since is dropped. */
   basinLeft({ number }: Basin): void {
     this.#tallies.delete(number);
     this.#unwritten.forget(number);

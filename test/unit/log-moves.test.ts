@@ -1,4 +1,4 @@
-/** A basin moves from one partition of a cluster to another: nothing that was acknowledged is lost, and nobody sees it twice. */
+/** A basin moves from one partition of a cluster to another: nothing that was acknowledged is lost, and no reader gets it twice. */
 
 import { createHash } from 'node:crypto';
 import { expect, test } from '@jest/globals';

@@ -146,7 +146,7 @@ test('a basin is made by who gives places out alone, and not by a node that hand
 
 test('new basins are spread evenly, also while the logs of other partitions have not shown them', async () => {
   for (const basin of ['a', 'b', 'c', 'd', 'e', 'f', 'g']) {
-    // The partition is chosen before its leader is asked, which nobody is here.
+    // The partition is chosen before its leader is asked, which there is none of here.
     await placed.make({ mode: 'create', basin, config: undefined }).catch(() => {});
   }
   // The default basin is in the first one, without a place.

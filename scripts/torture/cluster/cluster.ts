@@ -87,7 +87,7 @@ async function torture(machines: Machines) {
   const moves = new BasinMoves({ nodes, token: TOKEN, partitions }, seededRandom(SEED + 1), onMove);
   const basins = partitions === 1 ? [] : Array.from({ length: partitions }, (_, i) => `basin-of-writers-${i}`);
   await moves.create(partitions === 1 ? [] : [...basins, SHARED]);
-  // In each basin one writes through each node: so it is silent only when nobody can write there.
+  // In each basin one writes through each node: so it is silent only when no node takes writes there.
   for (const [at, { port }] of nodes.entries()) {
     for (const [i, kind] of (['otlp', 's2', 's2'] as const).entries()) {
       writers.start(kind, port, basins[(at + i) % basins.length]);

@@ -2,7 +2,7 @@
  * Moves basins between the partitions of a cluster: each has a log of its own, and who leads both has them do these steps.
  *
  * The partition that loses a basin gives its rows while it is in use, seals it, gives the rest, and drops it. The one that
- * gets it takes the rows, which nobody sees before it adopts the basin. Each step is a row in the store, so who opens the log
+ * gets it takes the rows, which no caller sees before it adopts the basin. Each step is a row in the store, so who opens the log
  * next knows how far it came; each may be repeated.
  */
 

@@ -1,6 +1,6 @@
 /**
- * Removes what is left of a basin that is in another partition, or did not come after all, in bounded steps. Nobody knows
- * its streams any more, so nobody is told anything.
+ * Removes what is left of a basin that is in another partition, or did not come after all, in bounded steps. No reader has
+ * its streams any more, so none is told.
  */
 
 import { BACKGROUND_PAGE } from '../../model/limits.ts';

@@ -8,9 +8,9 @@ import { SESSION_PREFIX } from '../access/logins.ts';
 import { hashToken } from '../access/tokens/credential.ts';
 import type { CallerRef, ClusterCall } from '../http/cluster-calls.ts';
 import type { Clock } from '../model/clock.ts';
-import { BORROWED_SESSION_MS, SESSIONS_ASKED_MAX } from '../model/limits.ts';
+import { REMOTE_SESSION_MS, SESSIONS_ASKED_MAX } from '../model/limits.ts';
 
-export interface BorrowedSessionsDeps {
+export interface RemoteSessionsDeps {
   readonly access: Pick<Access, 'sessions' | 'holderNamed'>;
   readonly clock: Clock;
   /** Asks the leader of a partition. */
@@ -18,14 +18,14 @@ export interface BorrowedSessionsDeps {
 }
 
 /** Lives until `close`. */
-export class BorrowedSessions {
-  readonly #deps: BorrowedSessionsDeps;
+export class RemoteSessions {
+  readonly #deps: RemoteSessionsDeps;
   /** When the node that knows a session was asked last, by the hash of the secret. */
   readonly #askedAt = new Map<string, number>();
   readonly #asking = new Map<string, Promise<void>>();
   #cancel = (): void => {};
 
-  constructor(deps: BorrowedSessionsDeps) {
+  constructor(deps: RemoteSessionsDeps) {
     this.#deps = deps;
     this.#lookLater();
   }
@@ -54,7 +54,7 @@ export class BorrowedSessions {
 
   #isFresh(hash: string): boolean {
     const askedAt = this.#askedAt.get(hash);
-    return askedAt !== undefined && this.#deps.clock.monotonicMs() - askedAt < BORROWED_SESSION_MS;
+    return askedAt !== undefined && this.#deps.clock.monotonicMs() - askedAt < REMOTE_SESSION_MS;
   }
 
   async #ask(hash: string): Promise<void> {
@@ -75,7 +75,7 @@ export class BorrowedSessions {
   }
 
   #lookLater(): void {
-    this.#cancel = this.#deps.clock.timer(BORROWED_SESSION_MS, () => {
+    this.#cancel = this.#deps.clock.timer(REMOTE_SESSION_MS, () => {
       for (const hash of [...this.#askedAt.keys()]) {
         if (this.#deps.access.sessions.hasOpened(hash)) void this.ask(hash);
         else if (!this.#isFresh(hash)) this.#askedAt.delete(hash);
