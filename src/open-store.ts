@@ -46,7 +46,7 @@ export interface StoreBelow {
   /** Absolute. */
   readonly storeFile: string;
   readonly isNew: boolean;
-  /** Numbers of its basins and streams begin behind it, where it has none yet. */
+  /** Numbers of its basins and streams begin after it, where it has none yet. */
   readonly numbersFrom?: number;
   /** See `LogOptions`; also of basins that the settings or the init file name. */
   readonly holds?: (basin: string) => boolean;

@@ -24,8 +24,8 @@ export interface ConfirmedPlace {
   readonly move?: PlaceMove | undefined;
 }
 
-/** How a move out of a partition stands. A basin that is elsewhere by now has left, and may have moved on since. */
-export function standingOf({ partition, move }: ConfirmedPlace, id: string, from: number): PlacedMove {
+/** What has become of a move out of a partition. A basin that is elsewhere by now has left, and may have moved on since. */
+export function outcomeOf({ partition, move }: ConfirmedPlace, id: string, from: number): PlacedMove {
   if (move?.id === id) return 'moving';
   return partition === from ? 'aborted' : 'finished';
 }

@@ -70,7 +70,7 @@ export class BasinTable {
     this.moves = moves;
   }
 
-  /** Reads everything from the store. The numbers of a new one begin behind `numbersFrom`. @throws TailraceError `corrupt` */
+  /** Reads everything from the store. The numbers of a new one begin after `numbersFrom`. @throws TailraceError `corrupt` */
   static async load(engine: Engine, { keptBasin, numbersFrom, holds }: BasinTableOptions): Promise<BasinTable> {
     const row = await engine.get(COUNTERS);
     const first = (numbersFrom ?? 0) + 1;

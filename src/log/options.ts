@@ -18,7 +18,7 @@ export interface LogOptions {
   readonly observer?: LogObserver;
   /** A basin that whoever deletes it gets again. The owner of the log creates it first. */
   readonly keptBasin?: KeptBasin | undefined;
-  /** The numbers of basins and streams of a new store begin behind this one: see `partitionNumbers`. */
+  /** The numbers of basins and streams of a new store begin after this one: see `partitionNumbers`. */
   readonly numbersFrom?: number;
   /** Whether a basin is in this store, or would be: where a cluster has several partitions, not all are. */
   readonly holds?: ((basin: string) => boolean) | undefined;

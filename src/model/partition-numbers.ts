@@ -5,7 +5,7 @@
 
 const NUMBERS_EACH = 2 ** 40;
 
-/** The numbers of a partition begin behind this one. */
+/** The numbers of a partition begin after this one. */
 export function partitionNumbers(partition: number): number {
   return partition * NUMBERS_EACH;
 }

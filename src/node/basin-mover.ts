@@ -9,7 +9,7 @@
  * repeated, so the next node that leads goes on where this one was.
  */
 
-import { type ConfirmedPlace, type Places, standingOf } from '../cluster/places.ts';
+import { type ConfirmedPlace, outcomeOf, type Places } from '../cluster/places.ts';
 import type { ClusterCall } from '../http/cluster-calls.ts';
 import type { Log } from '../log/log.ts';
 import { CopiedBlocks } from '../log/move/copied-blocks.ts';
@@ -171,9 +171,9 @@ class RunningMove {
     const { basin } = this.#wanted;
     // What this node has followed may be old: whoever drops or keeps a basin has to know.
     const place = (await this.#untilDone({ call: 'place-of', partition: 0, basin })) as ConfirmedPlace;
-    const standing = standingOf(place, this.id, this.#deps.partition);
-    if (standing === 'finished') await this.#leave();
-    else if (standing === 'aborted') await this.#stay();
+    const outcome = outcomeOf(place, this.id, this.#deps.partition);
+    if (outcome === 'finished') await this.#leave();
+    else if (outcome === 'aborted') await this.#stay();
     else if (await this.#copyOver()) await this.#finish();
     else await this.#giveUp();
   }

@@ -276,7 +276,7 @@ test('a move that begins while the one before it is being given up is not forgot
   expect(await expectWhole(nodes)).toBe(TO);
 });
 
-test('a move goes on behind an error that is no reason to give up', async () => {
+test('a move goes on after an error that is no reason to give up', async () => {
   const nodes = await Nodes.open();
   let fails = 2;
   nodes.failing = ({ call }) =>

@@ -2,7 +2,7 @@
 
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { PlaceWriter } from '../../src/cluster/place-writer.ts';
-import { Places, standingOf } from '../../src/cluster/places.ts';
+import { outcomeOf, Places } from '../../src/cluster/places.ts';
 import { PLACE_KEPT_MS } from '../../src/model/limits.ts';
 import type { Engine, Write } from '../../src/storage/engine.ts';
 import { basinKey } from '../../src/storage/keys.ts';
@@ -175,17 +175,17 @@ test('a row that has changed since it was looked at is not removed, such as that
 
 test('a basin that has moved on since has left all the same, and one that was given up has not', async () => {
   await writer.place('a', () => 1);
-  const standing = (id: string, from: number) => standingOf(places.rowOf('a') ?? { partition: 0 }, id, from);
+  const outcome = (id: string, from: number) => outcomeOf(places.rowOf('a') ?? { partition: 0 }, id, from);
   await writer.beginMove('a', 1, 2, MOVE);
-  expect(standing(MOVE, 1)).toBe('moving');
+  expect(outcome(MOVE, 1)).toBe('moving');
   await writer.finishMove('a', MOVE);
   await writer.beginMove('a', 2, 3, OTHER_MOVE);
-  expect(standing(MOVE, 1)).toBe('finished');
+  expect(outcome(MOVE, 1)).toBe('finished');
   await writer.finishMove('a', OTHER_MOVE);
-  expect([standing(MOVE, 1), standing(OTHER_MOVE, 2)]).toEqual(['finished', 'finished']);
+  expect([outcome(MOVE, 1), outcome(OTHER_MOVE, 2)]).toEqual(['finished', 'finished']);
   await writer.beginMove('a', 3, 1, MOVE);
   await writer.abortMove('a', MOVE);
-  expect(standing(MOVE, 3)).toBe('aborted');
+  expect(outcome(MOVE, 3)).toBe('aborted');
 });
 
 test('the number of partitions only rises', async () => {

@@ -123,7 +123,7 @@ export const MOVE_STALL_MS = 60_000;
 /** How long a session of the page counts where another node knows it. */
 export const REMOTE_SESSION_MS = 5_000;
 
-/** Sessions that another node is asked for at a time: anybody may show any. */
+/** Sessions that another node is asked for at a time: a client may show any. */
 export const SESSIONS_ASKED_MAX = 100;
 
 /** Requests that wait until their node has followed what they need: a new basin or token, or one that does not exist. */

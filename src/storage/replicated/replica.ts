@@ -17,7 +17,7 @@ import type { StoredCommand } from './replicated-log.ts';
 /** Of a store that no command was applied to. */
 const EMPTY_BASE = Buffer.alloc(COMMAND_ID_BYTES);
 
-/** Has `commit` write a transaction, which comes behind the one before it. */
+/** Has `commit` write a transaction, which comes after the one before it. */
 export type ApplyWrites = (writes: readonly Write[], commit: () => Promise<void>) => Promise<void>;
 
 export class Replica {
