@@ -10,6 +10,9 @@ import { codeOf, MOVE_ID, MOVED, Partition } from '../support/moving-basin.ts';
 import { events, untilLevel } from '../support/read-events.ts';
 
 const GOING = 'basin-one';
+/** A copy of so many large records is several transactions. */
+const PIECES = 12;
+const LARGE = 'x'.repeat(1_000_000);
 
 let pair: FollowedLog;
 let abort: AbortController;
@@ -35,7 +38,7 @@ async function read(basin: string, name: string): Promise<LogRead> {
   return pair.log.startRead(stream, FROM_START, abort.signal);
 }
 
-function readMany(basin: string): LogRead {
+function readMany(basin: string): Promise<LogRead> {
   const selection = { names: undefined, prefix: '', shownAs: (name: string) => name };
   return pair.log.startMany(existingBasin(pair.log, basin), { selection, from: 'start' }, abort.signal);
 }
@@ -43,7 +46,7 @@ function readMany(basin: string): LogRead {
 test('a seal refuses new readers and leaves those that are there, until the basin goes', async () => {
   await append('a', '0');
   const { moves } = pair.leader.log;
-  const [one, many] = [await read(GOING, 'a'), readMany(GOING)];
+  const [one, many] = [await read(GOING, 'a'), await readMany(GOING)];
   expect(await untilLevel(one)).toEqual(['0', 'level']);
   expect(await untilLevel(many)).toEqual(['a from 0', 'a 0', 'level']);
   const stream = await pair.leader.stream('a');
@@ -89,7 +92,7 @@ test('a basin that comes is known when it is adopted, and not before', async () 
   await moves.adopt(MOVED, MOVE_ID);
   await pair.deliver();
   expect(pair.log.basin(MOVED)).toEqual(basin);
-  const [one, many] = [await read(MOVED, 'a'), readMany(MOVED)];
+  const [one, many] = [await read(MOVED, 'a'), await readMany(MOVED)];
   expect(await untilLevel(one)).toEqual(['0', '1', 'level']);
   expect(await untilLevel(many)).toEqual(['a from 0', 'a 0', 'a 1', 'level']);
   const { log } = pair.leader;
@@ -124,6 +127,34 @@ test('a basin that goes and comes back in one piece of the log is there', async 
   expect(await untilLevel(again)).toEqual(['0', 'level']);
   await append('a', '1');
   expect(await events(again, 1)).toEqual(['1']);
+});
+
+test('a basin whose streams a reader of many had comes back piece by piece', async () => {
+  const { leader } = pair;
+  const other = await Partition.open(1, leader.clock);
+  for (let i = 0; i < PIECES; i++) await append('a', LARGE);
+  const many = await readMany(GOING);
+  await untilLevel(many);
+  const ended = codeOf(() => events(many, Number.POSITIVE_INFINITY));
+  for (const [from, to] of [
+    [leader.log, other.log],
+    [other.log, leader.log],
+  ] as const) {
+    const copied = new CopiedBlocks();
+    const copy = () => to.moves.take(GOING, { id: MOVE_ID, from: 0 }, from.moves.rows(GOING, copied));
+    await copy();
+    const stream = await from.openStream(existingBasin(from, GOING), 'a', 'append');
+    await from.append([{ stream, drafts: [texts('meanwhile')] }]);
+    await from.moves.seal(GOING, { id: MOVE_ID, to: 1 });
+    await copy();
+    await to.moves.adopt(GOING, MOVE_ID);
+    await from.moves.drop(GOING, MOVE_ID);
+    await from.backgroundSettled();
+    while (pair.behind > 0) await pair.deliver(1);
+  }
+  expect(await ended).toBe('unavailable');
+  const all = Array.from({ length: PIECES + 2 }, (_, i) => `a ${i}`);
+  expect(await untilLevel(await readMany(GOING))).toEqual(['a from 0', ...all, 'level']);
 });
 
 test('what does not come after all leaves nothing', async () => {

@@ -11,6 +11,7 @@ import type { Feeds } from '../many/feeds.ts';
 import { endReaders } from '../move/end-readers.ts';
 import { basinMoved } from '../move/move-table.ts';
 import type { StreamTable } from '../streams.ts';
+import type { MemberNames } from './member-names.ts';
 
 /** By number of the basin: the last row of each, undefined where it is deleted. */
 export interface MoveChanges {
@@ -50,6 +51,7 @@ interface AppliedMovesDeps {
   readonly basins: BasinTable;
   readonly streams: StreamTable;
   readonly feeds: Feeds;
+  readonly names: MemberNames;
 }
 
 /** Before a transaction is written. Returns the basins whose readers {@link giveMoves} ends. */
@@ -70,7 +72,10 @@ export function takeAwayMoved({ basins }: AppliedMovesDeps, { out, removals }: M
 /** When a transaction is durable, before basins that begin with it are known. */
 export function giveMoves(deps: AppliedMovesDeps, changes: MoveChanges, left: readonly Basin[]): void {
   const { moves } = deps.basins;
-  for (const basin of left) endReaders(basin, deps, basinMoved());
+  for (const basin of left) {
+    endReaders(basin, deps, basinMoved());
+    deps.names.deleteBasin(basin);
+  }
   for (const [number, row] of changes.out) if (row === undefined) moves.unseal(number);
   for (const [number, isGone] of changes.removals) if (isGone) moves.removals.delete(number);
   for (const [number, row] of changes.in) {

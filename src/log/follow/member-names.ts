@@ -38,6 +38,11 @@ export class MemberNames {
     this.#byNumber.delete(number);
   }
 
+  /** Of a basin that goes elsewhere: its streams may come back later, without all of their rows at once. */
+  deleteBasin({ number: gone }: Basin): void {
+    for (const [number, { basin }] of this.#byNumber) if (basin.number === gone) this.#byNumber.delete(number);
+  }
+
   #isWanted(stream: FedStream): boolean {
     for (const feed of this.#feeds.of(stream) ?? []) if (feed.memberOf(stream) !== undefined) return true;
     return false;
