@@ -177,7 +177,8 @@ class Library implements Tailrace {
       const filter = await loadFilter(options.filter === undefined ? [] : [options.filter]);
       const many = parseManyQuery(new URLSearchParams(selectionPairs(selection)));
       const range = { selection: selectionOf(many, ANY_STREAM), from: options.from ?? 'tail' } as const;
-      for await (const event of this.#opened.log.startMany(this.#basin(), range, ending.signal, { filter })) {
+      const read = await this.#opened.log.startMany(this.#basin(), range, ending.signal, { filter });
+      for await (const event of read) {
         if (event.type !== 'records' || event.of === undefined) continue;
         const { block, from, to, of } = event;
         for (let i = from; i < to; i++) yield { stream: of.name, ...ownRecord(block.record(i)) };

@@ -22,7 +22,7 @@ import { withCipher } from './decrypt.ts';
 import type { ReadEvent } from './events.ts';
 import { ExpiryClock } from './expiry-clock.ts';
 import { AppliedWrites } from './follow/applied-writes.ts';
-import { type CatchUp, lookAgain } from './follow/look-again.ts';
+import { type CatchUp, catchUpFirst, lookAgain } from './follow/look-again.ts';
 import { MemberNames } from './follow/member-names.ts';
 import { StoreTurns } from './follow/store-turns.ts';
 import { Feeds } from './many/feeds.ts';
@@ -282,11 +282,13 @@ export class Log {
   }
 
   /**
-   * Reads and follows many streams of a basin, also those that are made later. From the return on nothing is missed; what
-   * is wrong with a position is told by the first events.
+   * Reads and follows many streams of a basin, also those that are made later. When it resolves, all that was acknowledged
+   * before the call is here, and from then on nothing is missed; what is wrong with a position is told by the first events.
    * @throws TailraceError `range_not_satisfiable`, `invalid` for too many streams; and as `startRead`
    */
-  startMany(basin: Basin, range: ManyRange, signal: AbortSignal, by: LogReadOptions = {}): LogRead {
+  async startMany(basin: Basin, range: ManyRange, signal: AbortSignal, by: LogReadOptions = {}): Promise<LogRead> {
+    // A read that has begun would take what comes meanwhile for news.
+    await catchUpFirst(this.#catchUp, true);
     return this.#reads.startMany(this.#basins.homeOf(basin), range, signal, by);
   }
 

@@ -40,7 +40,7 @@ export interface ReadableLog<B, S extends { readonly id: string }> {
     range: ManyRange,
     signal: AbortSignal,
     by: Pick<LogReadOptions, 'encryptionKey' | 'filter'> & { readonly protocol: 'websocket' },
-  ): LogRead;
+  ): Promise<LogRead>;
   startRead(
     stream: S,
     range: ReadRange,
@@ -254,15 +254,15 @@ class Server<B, S extends { readonly id: string }> implements SocketServer {
       const filter = await loadFilter(plan.filter);
       const basin = existingBasin(log, name);
       const selection = selectionOf(many, readerOf(principal, name));
-      const begin = (from: ManyRange['from']): LogRead =>
+      const begin = (from: ManyRange['from']): Promise<LogRead> =>
         log.startMany(basin, { selection, from }, signal, { protocol: 'websocket', encryptionKey, filter });
       const hello = { bytes: helloManyFrame(name) };
       if (many.from === 'resume') {
         reader.say(hello);
-        return begin((await inbox?.map(signal)) ?? 'tail');
+        return await begin((await inbox?.map(signal)) ?? 'tail');
       }
       // What comes after the hello is not missed.
-      const read = begin(many.from);
+      const read = await begin(many.from);
       reader.say(hello);
       return read;
     } finally {

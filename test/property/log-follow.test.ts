@@ -158,7 +158,7 @@ function collectMany(log: Log, signal: AbortSignal): Collected {
   const run = async (): Promise<void> => {
     const selection = { names: undefined, prefix: '', shownAs: (name: string) => name };
     const range = { selection, from: 'start' } as const;
-    for await (const event of log.startMany(existingBasin(log, 'basin-one'), range, signal)) {
+    for await (const event of await log.startMany(existingBasin(log, 'basin-one'), range, signal)) {
       if (event.type === 'joined') for (const { id, next } of event.members) collected.take(id, next, next);
       if (event.type === 'gap') collected.take(event.of?.id ?? '', event.from, event.to);
       if (event.type === 'records') {

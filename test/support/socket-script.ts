@@ -60,8 +60,8 @@ export class ScriptedLog implements ReadableLog<string, ScriptStream> {
     for (const wake of waiting) wake();
   }
 
-  startMany(): LogRead {
-    throw new Error('the script has single streams');
+  startMany(): Promise<LogRead> {
+    return Promise.reject(new Error('the script has single streams'));
   }
 
   async startRead(stream: ScriptStream, range: ReadRange, signal: AbortSignal): Promise<StreamRead> {

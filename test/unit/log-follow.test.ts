@@ -55,7 +55,7 @@ async function read(name: string, seqNum = 0, filter?: RecordFilter, log = pair.
   return log.startRead(stream, { ...FROM_START, start: { seqNum } }, abort.signal, { filter });
 }
 
-function readMany(from: ManyRange['from'], prefix = '', log: Log = pair.log): LogRead {
+function readMany(from: ManyRange['from'], prefix = '', log: Log = pair.log): Promise<LogRead> {
   const shownAs = (name: string): string | undefined => (name.startsWith(prefix) ? name : undefined);
   const selection = { names: undefined, prefix, shownAs };
   return log.startMany(existingBasin(log, 'basin-one'), { selection, from }, abort.signal);
@@ -116,7 +116,7 @@ function readsOne(): void {
 
   test('reads from the store what is too much to be unpacked for it', async () => {
     await appendAndDeliver('a', 'x');
-    const [reader, many] = [await read('a'), readMany('tail')];
+    const [reader, many] = [await read('a'), await readMany('tail')];
     for (const each of [reader, many]) await untilLevel(each);
     const large = 'y'.repeat(RECORD_BYTES);
     const count = FOLLOWED_BYTES_MAX / RECORD_BYTES + 1;
@@ -156,7 +156,7 @@ function readsOne(): void {
 
 function losesOne(): void {
   test('of a stream that begins and is deleted in one piece of the log gets its records, and then its end', async () => {
-    const many = readMany('start');
+    const many = await readMany('start');
     expect(await untilLevel(many)).toEqual(['level']);
     await append('a', 'x');
     await remove('a');
@@ -215,9 +215,9 @@ describe('a reader of many streams', () => {
   test('gets what each has, then what comes, also of streams that are not in memory or are made later', async () => {
     for (const name of ['a/1', 'a/2', 'b/1']) await append(name, 'x');
     await pair.deliver();
-    const reader = readMany('start', 'a/');
+    const reader = await readMany('start', 'a/');
     expect(await untilLevel(reader)).toEqual(['a/1 from 0', 'a/2 from 0', 'a/1 0', 'a/2 0', 'level']);
-    const tail = readMany('tail', 'a/');
+    const tail = await readMany('tail', 'a/');
     expect(await untilLevel(tail)).toEqual(['a/1 from 1', 'a/2 from 1', 'level']);
     for (const name of ['a/2', 'b/1', 'a/1', 'a/3']) await append(name, 'y');
     await pair.deliver();
@@ -230,7 +230,7 @@ describe('a reader of many streams', () => {
   test('gets one order for all streams, that of the log, also of those that are made later', async () => {
     for (const name of ['a', 'b']) await append(name, 'x');
     await pair.deliver();
-    const reader = readMany('tail');
+    const reader = await readMany('tail');
     await untilLevel(reader);
     for (const name of ['b', 'a', 'new', 'b', 'new', 'a']) await append(name, 'y');
     const wanted = ['b 1', 'a 1', 'new from 0', 'new 0', 'b 2', 'new 1', 'a 2'];
@@ -243,15 +243,24 @@ describe('a reader of many streams', () => {
 
   test('from the tail misses nothing of a stream that it has not looked at yet', async () => {
     await appendAndDeliver('a', 'x', 'y');
-    const reader = readMany('tail');
+    const reader = await readMany('tail');
     await appendAndDeliver('a', 'z');
     expect(await untilLevel(reader)).toEqual(['a from 2', 'a 2', 'level']);
+  });
+
+  test('from the tail gets nothing of what was there before it and had not come', async () => {
+    await appendAndDeliver('a', 'x');
+    await append('a', 'y');
+    await append('new', 'x');
+    const reader = await readMany('tail');
+    await appendAndDeliver('a', 'z');
+    expect(await untilLevel(reader)).toEqual(['a from 2', 'new from 1', 'a 2', 'level']);
   });
 
   test('is told of a deletion, and of another stream by that name, all at once', async () => {
     for (const name of ['a', 'b', 'empty']) await append(name, 'x');
     await pair.deliver();
-    const reader = readMany('tail');
+    const reader = await readMany('tail');
     await untilLevel(reader);
     await remove('a');
     await append('a', 'of another');
@@ -264,7 +273,7 @@ describe('a reader of many streams', () => {
 
   test('that takes nothing for long goes on where it was', async () => {
     await appendAndDeliver('a', 'x');
-    const reader = readMany('tail');
+    const reader = await readMany('tail');
     await untilLevel(reader);
     const count = FEED_BLOCKS_MAX + 5;
     for (let i = 0; i < count; i++) await append('a', 'y');
@@ -276,8 +285,8 @@ describe('a reader of many streams', () => {
     await appendAndDeliver('a', 'x');
     await append('a', 'y', 'z');
     const from = new Map([['a', { next: 3, id: undefined }]]);
-    expect(await untilLevel(readMany(from))).toEqual(['a from 3', 'level']);
-    const beyond = readMany(new Map([['a', { next: 4, id: undefined }]]));
+    expect(await untilLevel(await readMany(from))).toEqual(['a from 3', 'level']);
+    const beyond = await readMany(new Map([['a', { next: 4, id: undefined }]]));
     expect(await failureOf(untilLevel(beyond))).toBe('range_not_satisfiable');
   });
 });

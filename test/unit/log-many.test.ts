@@ -26,7 +26,7 @@ afterEach(async () => {
   await harness.log.close();
 });
 
-function readMany(from: ManyRange['from'], prefix = '', filter?: RecordFilter): LogRead {
+function readMany(from: ManyRange['from'], prefix = '', filter?: RecordFilter): Promise<LogRead> {
   const shownAs = (name: string): string | undefined => (name.startsWith(prefix) ? name : undefined);
   return harness.log.startMany(
     harness.basin,
@@ -45,7 +45,7 @@ describe('a reader of many streams', () => {
     await append('a/1', 'x', 'y');
     await append('b/1', 'x');
     await append('a/2', 'x');
-    const read = readMany('start', 'a/');
+    const read = await readMany('start', 'a/');
     expect(await untilLevel(read)).toEqual(['a/1 from 0', 'a/2 from 0', 'a/1 0', 'a/1 1', 'a/2 0', 'level']);
     await append('a/2', 'y');
     await append('b/1', 'y');
@@ -56,13 +56,13 @@ describe('a reader of many streams', () => {
 
   test('from the tail gets what comes after it began, also of streams that it has not looked at yet', async () => {
     await append('a', 'x', 'y');
-    const read = readMany('tail');
+    const read = await readMany('tail');
     await append('a', 'z');
     expect(await untilLevel(read)).toEqual(['a from 2', 'a 2', 'level']);
   });
 
   test('gets a stream that is made later from its first record on', async () => {
-    const read = readMany('tail');
+    const read = await readMany('tail');
     expect(await untilLevel(read)).toEqual(['level']);
     await append('new', 'x', 'y');
     expect(await events(read, 3)).toEqual(['new from 0', 'new 0', 'new 1']);
@@ -71,7 +71,7 @@ describe('a reader of many streams', () => {
   test('is told of a stream that is deleted, and of another one that is made by that name', async () => {
     await append('a', 'x');
     await append('b', 'x');
-    const read = readMany('tail');
+    const read = await readMany('tail');
     await untilLevel(read);
     await append('a', 'y');
     await harness.log.deleteStream(harness.basin, 'a');
@@ -89,7 +89,7 @@ describe('a reader of many streams', () => {
       ['b', { next: 2, id: '999999' }],
       ['gone', { next: 7, id: undefined }],
     ]);
-    expect(await untilLevel(readMany(from))).toEqual([
+    expect(await untilLevel(await readMany(from))).toEqual([
       'a from 1',
       'b from 0',
       'c from 0',
@@ -105,20 +105,20 @@ describe('a reader of many streams', () => {
 
   test('is refused a position beyond the tail', async () => {
     await append('a', 'x');
-    const read = readMany(new Map([['a', { next: 2, id: undefined }]]));
+    const read = await readMany(new Map([['a', { next: 2, id: undefined }]]));
     await expect(untilLevel(read)).rejects.toMatchObject({ code: 'range_not_satisfiable' });
   });
 
   test('is told what was trimmed away before it came there', async () => {
     await append('a', 'x', 'y', 'z');
     await harness.log.trim(await harness.stream('a'), 2);
-    expect(await untilLevel(readMany('start'))).toEqual(['a from 0', 'a gap 0-2', 'a 2', 'level']);
+    expect(await untilLevel(await readMany('start'))).toEqual(['a from 0', 'a gap 0-2', 'a 2', 'level']);
   });
 });
 
 describe('a reader of many streams that is slow', () => {
   test('reads from the store what it missed, and nothing twice', async () => {
-    const read = readMany('tail');
+    const read = await readMany('tail');
     await untilLevel(read);
     const wanted: Record<string, number> = {};
     for (let i = 0; i < FEED_BLOCKS_MAX + 40; i++) {
@@ -135,7 +135,7 @@ describe('a reader of many streams that is slow', () => {
 
   test('keeps nothing for streams without news, and one position for each that it missed while it was parked', async () => {
     for (let i = 0; i < 200; i++) await append(`s${i}`, 'x');
-    const read = readMany('tail');
+    const read = await readMany('tail');
     await untilLevel(read);
     expect(read.positions).toBe(0);
     await read.park([]);
@@ -148,14 +148,14 @@ describe('a reader of many streams that is slow', () => {
   test('passes over what its filter does not want, and says how far', async () => {
     await append('a', 'x', 'y', 'z');
     const second: RecordFilter = { runs: async () => [1, 2] };
-    const read = readMany('start', '', second);
+    const read = await readMany('start', '', second);
     expect(await untilLevel(read)).toEqual(['a from 0', 'a 1', 'a passed 3', 'level']);
     await append('a', 'p', 'q');
     expect(await events(read, 1)).toEqual(['a 4']);
   });
 
   test('ends quietly when it is aborted while it waits', async () => {
-    const read = readMany('tail');
+    const read = await readMany('tail');
     await untilLevel(read);
     const next = read.next();
     abort.abort();
@@ -234,7 +234,7 @@ test('whatever happens, a reader of many gets each stream in order, whole, and n
       harness = await openHarness(undefined, undefined, undefined, isToldInTurns ? { toldAtOnceMax: 0 } : {});
       await append('s0', 'x', 'y');
       await append('s1', 'x');
-      const reader = new CheckedRead(readMany(isFromStart ? 'start' : 'tail'));
+      const reader = new CheckedRead(await readMany(isFromStart ? 'start' : 'tail'));
       for (const one of steps) {
         if (one.do === 'append') await append(`s${one.stream}`, ...Array.from({ length: one.count }, () => 'x'));
         else if (one.do === 'park') await reader.park(one.unsent);
@@ -261,7 +261,7 @@ test('whatever happens, a reader of many gets each stream in order, whole, and n
 
 test('readers that are told of a large append in turns go on while others append without a break', async () => {
   setMaxListeners(100, abort.signal);
-  const readers = Array.from({ length: 100 }, () => readMany('tail'));
+  const readers = await Promise.all(Array.from({ length: 100 }, () => readMany('tail')));
   await Promise.all(readers.map(untilLevel));
   const streams = await Promise.all(Array.from({ length: 60 }, (_, i) => harness.stream(`large/${i}`)));
   await harness.log.append(streams.map((stream) => ({ stream, drafts: [texts('x')] })));
@@ -287,7 +287,7 @@ test('a reader has 10,000 streams, and ends with how to narrow it when one more 
   const names = Array.from({ length: READER_STREAMS_MAX + 1 }, (_, i) => `n/${String(i).padStart(5, '0')}`);
   const streams = await Promise.all(names.map((name) => harness.stream(name)));
   await harness.log.append(streams.map((stream) => ({ stream, drafts: [texts('x')] })));
-  const all = readMany('tail', 'n/0');
+  const all = await readMany('tail', 'n/0');
   const joined = await untilLevel(all);
   expect([joined.length, joined.at(-2)]).toEqual([READER_STREAMS_MAX + 1, 'n/09999 from 1']);
   await append('n/0-another', 'x');
@@ -295,5 +295,5 @@ test('a reader has 10,000 streams, and ends with how to narrow it when one more 
     code: 'invalid',
     message: expect.stringContaining('narrow it'),
   });
-  await expect(untilLevel(readMany('tail', 'n/'))).rejects.toMatchObject({ code: 'invalid' });
+  await expect(untilLevel(await readMany('tail', 'n/'))).rejects.toMatchObject({ code: 'invalid' });
 });

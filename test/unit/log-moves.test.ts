@@ -208,8 +208,8 @@ test('readers that follow go on while the basin is sealed, and end with `unavail
   const level = await log.startRead(stream, FROM_START, signal);
   const scanning = await log.startRead(stream, FROM_START, signal);
   const selection = { names: undefined, prefix: '', shownAs: (name: string) => name };
-  const many = log.startMany(from.basin, { selection, from: 'start' }, signal);
-  const listing = log.startMany(from.basin, { selection, from: 'start' }, signal);
+  const many = await log.startMany(from.basin, { selection, from: 'start' }, signal);
+  const listing = await log.startMany(from.basin, { selection, from: 'start' }, signal);
   expect(await untilLevel(level)).toEqual(['0', 'level']);
   expect(await oneEvent(scanning)).toEqual(['0']);
   expect(await untilLevel(many)).toEqual(['a from 0', 'b from 0', 'a 0', 'b 0', 'level']);

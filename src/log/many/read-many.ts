@@ -17,7 +17,7 @@ import type { Basin } from '../basins.ts';
 import { Bounds } from '../bounds.ts';
 import { decrypterFor, withCipher } from '../decrypt.ts';
 import type { JoinedMember, Member, ReadEvent } from '../events.ts';
-import { type CatchUp, catchUpFirst, lookAgain } from '../follow/look-again.ts';
+import { type CatchUp, lookAgain } from '../follow/look-again.ts';
 import type { LogObserver, ReaderProtocol } from '../observer.ts';
 import { type LogRead, nextOf, OVER, returned, type Unsent } from '../open-reads.ts';
 import { type ReadContext, readFrom, wanted } from '../read.ts';
@@ -176,7 +176,6 @@ export class ManyRead implements LogRead {
   }
 
   async *#read(): AsyncGenerator<ReadEvent> {
-    await catchUpFirst(this.#deps.catchUp, true);
     while (this.#listedTo !== undefined && !this.#signal.aborted) yield* this.#list(this.#listedTo);
     this.#from = 'tail';
     this.#deps.feeds.listed(this.#feed);
