@@ -164,16 +164,18 @@ function visibility(
 
 /** (e) for refusals: the token in a refusal was in force at a time when it may have been checked. */
 function tokensSeen(appends: readonly Append[], placed: readonly Placed[], window: Window, faults: string[]): void {
-  const inForce = [{ from: 0, token: '' }];
+  // Each is in force from its moment, which is a place in the log, to that of the next.
+  const inForce = [{ moment: 0, token: '' }];
   for (const { append, end } of placed)
-    if (append.fence) inForce.push({ from: end, token: append.bodies.at(-1) ?? '' });
+    if (append.fence) inForce.push({ moment: end, token: append.bodies.at(-1) ?? '' });
   for (const append of appends) {
     if (append.seenToken === undefined) continue;
     const [least, most] = window(append);
-    const could = inForce.filter(({ from }, i) => {
-      const to = inForce[i + 1]?.from ?? Number.POSITIVE_INFINITY;
-      return from <= most && to > least;
-    });
+    const first = countBefore(inForce, (moment) => moment <= least) - 1;
+    const could = inForce.slice(
+      first,
+      countBefore(inForce, (moment) => moment <= most),
+    );
     if (!could.some(({ token }) => token === append.seenToken))
       faults.push(
         `(e) ${name(append)} was told the token '${append.seenToken}', not in force between ${least} and ${most}`,
