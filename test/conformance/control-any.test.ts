@@ -44,7 +44,13 @@ const streamConfig = someOf({
   storage_class: nullOr('standard', 'express', 'glacier'),
   retention_policy: fc.oneof(nullOr({ infinite: {} }, { age: 60 }, { age: 60, infinite: {} }), someOf({ age: count })),
   timestamping: someOf({ mode: nullOr('client-prefer', 'client-require', 'arrival'), uncapped: nullOr(true, false) }),
-  delete_on_empty: someOf({ min_age_secs: count }),
+  // Empty for so long it is deleted, while others ask for it.
+  delete_on_empty: someOf({
+    min_age_secs: fc.oneof(
+      fc.constantFrom(null, 0),
+      fc.maxSafeNat().map((age) => age + 3_600),
+    ),
+  }),
   retention_bytes: count,
   later: anything,
 });
