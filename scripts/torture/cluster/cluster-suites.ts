@@ -21,9 +21,10 @@ const FOLDERS = ['test/conformance', 'test/conformance/otlp'];
 /** Suites by how their names begin, each with why it says nothing about a cluster, or is of one process. */
 const LEFT_OUT: Readonly<Record<string, string>> = {
   'cli-': 'the command line calls a server as the other suites do',
-  'cluster|forward|deploy': 'they have clusters of their own',
-  'image|package|release|readme|descriptions|examples|library|vercel|source-activitylog': 'they are about files',
-  'systemd|socket-activation|lifecycle|data-dir|store|format|background|init-|http-tls|http-access':
+  'cluster|partitions|forward|deploy': 'they have clusters of their own',
+  'image|package|release|readme|descriptions|examples|library|vercel|source-activitylog|sdk-encryption':
+    'they are about files',
+  'systemd|socket-activation|lifecycle|data-dir|store|format|background|init-|http-tls|http-access|troubles':
     'they are about a start',
   'metrics-|watching|audit|log-format|secrets|senders|stream-figures|self-telemetry': 'the process that leads says it',
   'otlp-(?:http-details|ids|json-forms|repairs)|policy-(?:content|dedupe)|grpc-|access-waiting':
