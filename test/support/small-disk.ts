@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { compilePreload } from './preload-library.ts';
 
 const FILLER = Buffer.alloc(64 * 1024, 1);
 
@@ -132,18 +133,12 @@ export interface Quota {
 
 /** Undefined where there is no C compiler. */
 export function makeQuota(): Quota | undefined {
-  const dir = mkdtempSync(path.join(tmpdir(), 'tailrace-quota-'));
-  const library = path.join(dir, 'quota.so');
-  writeFileSync(path.join(dir, 'quota.c'), QUOTA);
-  const compiled = spawnSync('gcc', ['-shared', '-fPIC', '-w', '-o', library, path.join(dir, 'quota.c'), '-ldl']);
-  if (compiled.status !== 0) {
-    rmSync(dir, { recursive: true });
-    return undefined;
-  }
-  const file = path.join(dir, 'bytes');
+  const library = compilePreload(QUOTA);
+  if (library === undefined) return undefined;
+  const file = path.join(library.dir, 'bytes');
   return {
-    env: { LD_PRELOAD: library, QUOTA_FILE: file },
+    env: { ...library.env, QUOTA_FILE: file },
     allow: (bytes) => writeFileSync(file, String(bytes)),
-    dispose: () => rmSync(dir, { recursive: true }),
+    dispose: library.dispose,
   };
 }
