@@ -38,6 +38,8 @@ export interface NatsServersSetup {
   readonly syncInterval?: string;
   /** More of the configuration of each server. */
   readonly more?: string;
+  /** Where each keeps its data; without them, in a directory that goes with the servers. */
+  readonly storeDirs?: readonly string[];
 }
 
 /** Whether nats-server is here or can be built, which takes a minute. */
@@ -51,11 +53,13 @@ export async function startNatsServers(count: 1 | 3, setup: NatsServersSetup = {
   const file = hasNats() ? program : undefined;
   if (file === undefined) throw new Error('there is no nats-server');
   const dir = mkdtempSync(path.join(tmpdir(), 'tailrace-nats-servers-'));
+  const storeDirOf = (index: number): string => setup.storeDirs?.[index] ?? path.join(dir, `n${index}`);
   const ports = await Promise.all(Array.from({ length: count * 3 }, freePort));
   const servers = Array.from({ length: count }, (_, i) => {
     const [client = 0, monitor = 0] = [ports[i], ports[count + i]];
     const settings = path.join(dir, `n${i}.conf`);
-    writeFileSync(settings, configuration(i, { client, monitor, routes: ports.slice(2 * count), dir }, setup));
+    const place = { client, monitor, routes: ports.slice(2 * count), storeDir: storeDirOf(i) };
+    writeFileSync(settings, configuration(i, place, setup));
     return new Server(file, settings, `http://127.0.0.1:${monitor}`);
   });
   const at = (index: number): Server => {
@@ -80,7 +84,7 @@ export async function startNatsServers(count: 1 | 3, setup: NatsServersSetup = {
     stop: (index) => at(index).signal('SIGSTOP'),
     resume: (index) => at(index).signal('SIGCONT'),
     restart: (index) => at(index).start(),
-    storeDirOf: (index) => path.join(dir, `n${index}`),
+    storeDirOf,
     dispose,
   };
 }
@@ -89,16 +93,16 @@ interface Place {
   readonly client: number;
   readonly monitor: number;
   readonly routes: readonly number[];
-  readonly dir: string;
+  readonly storeDir: string;
 }
 
-function configuration(index: number, { client, monitor, routes, dir }: Place, setup: NatsServersSetup): string {
+function configuration(index: number, { client, monitor, routes, storeDir }: Place, setup: NatsServersSetup): string {
   const urls = routes.map((port) => `"nats://127.0.0.1:${port}"`).join(', ');
   return [
     `server_name: n${index}`,
     `listen: "127.0.0.1:${client}"`,
     `http: "127.0.0.1:${monitor}"`,
-    `jetstream { store_dir: "${path.join(dir, `n${index}`)}", sync_interval: ${setup.syncInterval ?? 'always'} }`,
+    `jetstream { store_dir: "${storeDir}", sync_interval: ${setup.syncInterval ?? 'always'} }`,
     ...(routes.length === 1 ? [] : [`cluster { name: c, listen: "127.0.0.1:${routes[index]}", routes: [${urls}] }`]),
     setup.more ?? '',
     '',

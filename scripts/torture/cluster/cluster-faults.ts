@@ -1,5 +1,6 @@
 /** One fault after the other in a cluster of three nodes and three servers of NATS: a majority is there, or all are killed. */
 
+import type { ClusterDisks, WithoutPower } from '../../../test/support/cluster-disks.ts';
 import { type ClusterNode, leaderOfPartition, untilStanding } from '../../../test/support/cluster-nodes.ts';
 import type { NatsServers } from '../../../test/support/nats-servers.ts';
 import type { HeldLinks } from './held-links.ts';
@@ -10,6 +11,8 @@ export interface Machines {
   /** Of each node, to the servers of NATS. */
   readonly links: readonly HeldLinks[];
   readonly partitions: number;
+  /** Without them no power goes. */
+  readonly disks: ClusterDisks | undefined;
 }
 
 export interface FaultRecord {
@@ -26,13 +29,17 @@ const KINDS = [
   /** The node reaches no server of NATS; what it sent meanwhile is lost, or arrives late. */
   ...(['cut-node', 'delay-node', 'kill-all'] as const),
 ] as const;
-export type FaultKind = (typeof KINDS)[number];
+/** What was written and not synced is lost, or there in any order. */
+const POWER_KINDS = ['power-node', 'power-server', 'power-both', 'power-all'] as const;
+type FaultKind = (typeof KINDS)[number] | (typeof POWER_KINDS)[number];
 
 const HELD_MS_MIN = 500;
 /** Mostly short, sometimes longer than a leader may be silent. */
 const HELD_MS_MAX = 14_000;
-const QUIET_MS_MIN = 1_000;
-const QUIET_MS_MAX = 3_000;
+const QUIET_MS_MIN = 500;
+const QUIET_MS_MAX = 2_000;
+/** Of what a disk keeps that was not synced. */
+const SEEDS = 1_000_000;
 
 interface Disturbance {
   random(): number;
@@ -44,6 +51,7 @@ interface Disturbance {
 
 /** Resolves after the last fault when `isOver` says so. */
 export async function disturb(machines: Machines, { random, isOver, settled, onFault }: Disturbance): Promise<void> {
+  const kinds: readonly FaultKind[] = machines.disks === undefined ? KINDS : [...KINDS, ...POWER_KINDS];
   for (let i = 0; !isOver(); i++) {
     // The loss of a leader before the next has answered anything would count as one, twice as long.
     await leadersOf(machines);
@@ -51,11 +59,16 @@ export async function disturb(machines: Machines, { random, isOver, settled, onF
     await pause(QUIET_MS_MIN + random() * (QUIET_MS_MAX - QUIET_MS_MIN));
     const leaders = await leadersOf(machines);
     // Every kind comes, and in every second fault the leader of a partition is hit.
-    const kind = KINDS[i % KINDS.length] ?? 'kill-node';
+    const kind = kinds[i % kinds.length] ?? 'kill-node';
     const partition = leaders.length === 1 ? 0 : Math.floor(random() * leaders.length);
     const index = random() < 0.5 ? (leaders[partition] ?? 0) : Math.floor(random() * machines.nodes.length);
     const from = performance.now();
-    await faultOnce(machines, kind, index, HELD_MS_MIN + random() ** 2 * (HELD_MS_MAX - HELD_MS_MIN));
+    await faultOnce(machines, {
+      kind,
+      index,
+      heldMs: HELD_MS_MIN + random() ** 3 * (HELD_MS_MAX - HELD_MS_MIN),
+      random,
+    });
     onFault({ kind, hitLeader: leaders.includes(index) && !/server$|all$/.test(kind), from, to: performance.now() });
   }
 }
@@ -66,41 +79,56 @@ async function leadersOf({ nodes, partitions }: Machines): Promise<readonly numb
   return (await Promise.all(all)).map((leader) => nodes.indexOf(leader));
 }
 
-async function faultOnce(machines: Machines, kind: FaultKind, index: number, heldMs: number): Promise<void> {
+interface Fault {
+  readonly kind: FaultKind;
+  /** Of the node and the server that are hit. */
+  readonly index: number;
+  readonly heldMs: number;
+  random(): number;
+}
+
+async function faultOnce(machines: Machines, fault: Fault): Promise<void> {
   const { nats, nodes, links } = machines;
+  const { kind, index, heldMs } = fault;
   const node = nodes[index];
   if (node === undefined) throw new Error(`there is no node ${index}`);
-  const hitsNode = !kind.endsWith('server');
-  const hitsServer = kind.endsWith('server') || kind.endsWith('both');
-  if (kind === 'kill-all') {
-    await killAll(machines, heldMs);
-  } else if (kind === 'cut-node' || kind === 'delay-node') {
+  if (kind === 'cut-node' || kind === 'delay-node') {
     links[index]?.hold();
     await pause(heldMs);
     links[index]?.release(kind === 'delay-node');
   } else if (kind.startsWith('stop')) {
-    if (hitsServer) nats.stop(index);
-    if (hitsNode) node.signal('SIGSTOP');
+    const { servers, nodes: stopped } = hitBy(machines, fault);
+    for (const i of servers) nats.stop(i);
+    for (const i of stopped) nodes[i]?.signal('SIGSTOP');
     await pause(heldMs);
-    if (hitsServer) nats.resume(index);
-    if (hitsNode) node.signal('SIGCONT');
+    for (const i of servers) nats.resume(i);
+    for (const i of stopped) nodes[i]?.signal('SIGCONT');
   } else {
-    const signal = kind === 'end-node' ? 'SIGTERM' : 'SIGKILL';
-    await Promise.all([hitsNode ? node.stop(signal) : undefined, hitsServer ? nats.kill(index) : undefined]);
-    await pause(heldMs);
-    if (hitsServer) await nats.restart(index);
-    if (hitsNode) await node.start();
+    await endAndStart(machines, fault);
   }
   await untilStanding(node, ({ leads, leader }) => leads || leader !== undefined);
 }
 
-/** As a loss of power of everything does, but for what the disks had not written yet. */
-async function killAll({ nats, nodes }: Machines, heldMs: number): Promise<void> {
-  const all = nodes.map((_, i) => i);
-  await Promise.all([...nodes.map((node) => node.stop('SIGKILL')), ...all.map((i) => nats.kill(i))]);
-  await pause(Math.min(heldMs, QUIET_MS_MAX));
-  await Promise.all(all.map((i) => nats.restart(i)));
-  await Promise.all(nodes.map((node) => node.start()));
+/** Ends what is hit at one moment, and starts it again later: after a loss of power on what the disks have kept. */
+async function endAndStart(machines: Machines, fault: Fault): Promise<void> {
+  const { nats, nodes, disks } = machines;
+  const { kind, heldMs, random } = fault;
+  const hit = hitBy(machines, fault);
+  const hitNodes = nodes.filter((_, i) => hit.nodes.includes(i));
+  if (kind.startsWith('power')) {
+    await disks?.losePower(machines, hit, random() < 0.5 ? undefined : Math.floor(random() * SEEDS));
+  } else {
+    const signal = kind === 'end-node' ? 'SIGTERM' : 'SIGKILL';
+    await Promise.all([...hitNodes.map((node) => node.stop(signal)), ...hit.servers.map((i) => nats.kill(i))]);
+  }
+  await pause(kind.endsWith('all') ? Math.min(heldMs, QUIET_MS_MAX) : heldMs);
+  await Promise.all(hit.servers.map((i) => nats.restart(i)));
+  await Promise.all(hitNodes.map((node) => node.start()));
+}
+
+function hitBy({ nodes }: Machines, { kind, index }: Fault): WithoutPower {
+  const hit = kind.endsWith('all') ? nodes.map((_, i) => i) : [index];
+  return { nodes: kind.endsWith('server') ? [] : hit, servers: kind.endsWith('node') ? [] : hit };
 }
 
 function pause(ms: number): Promise<void> {

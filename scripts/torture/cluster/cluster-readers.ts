@@ -60,10 +60,12 @@ export class ClusterReaders {
   async end({ url: endpoint }: ClusterNode, { history }: Pick<ClusterWriters, 'history'>): Promise<readonly string[]> {
     for (const [stream, basin] of this.#basins) {
       const client = createClient({ endpoint, token: this.#token, basin });
-      // The end is announced before it comes.
-      this.#ends.set(stream, (await client.checkTail(stream)).seqNum);
+      // The end is announced before it comes. Nodes may hand over still.
+      const tail = await untilAvailable(() => client.checkTail(stream));
+      this.#ends.set(stream, tail.seqNum);
       const last = `the last one of ${stream}`;
-      await client.append(stream, [{ body: last }]);
+      const { seqNum: matchSeqNum } = tail;
+      await untilAvailable(() => client.append(stream, [{ body: last }], { matchSeqNum }).catch(stored));
       history.push({ id: last, streams: new Map([[stream, [last]]]), outcome: 'acked' });
     }
     return Promise.all(this.#running);
@@ -124,6 +126,21 @@ async function readBySdk({ port, token, basin, stream, signal, note }: ReaderSet
       await pause();
     }
   }
+}
+
+/** Resolves with what it resolves with, when a node leads that takes it. */
+async function untilAvailable<T>(call: () => Promise<T>): Promise<T> {
+  for (;;) {
+    const answer = await call().catch(unavailable);
+    if (answer !== false) return answer;
+    await pause();
+  }
+}
+
+/** Nothing else writes there: what has its position came with a request that got no answer. */
+function stored(error: unknown): void {
+  if (error instanceof TailraceError && error.code === 'seq_num_mismatch') return;
+  throw error;
 }
 
 /** Returns false. @throws what does not become better */

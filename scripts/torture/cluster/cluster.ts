@@ -1,10 +1,10 @@
 /**
  * Three nodes over three servers of NATS on loopback. Writers send OTLP and S2 through all nodes while nodes and servers are
- * killed, stopped, ended and cut off at random, and all six killed at once. In the end every acknowledged record is there once,
- * in order and at its position, in what a reader gets through each node and in the store of each; what concurrent clients of
- * one stream were told through all nodes is linearizable; and after the loss of a leader another one takes appends within 15
- * seconds. With several partitions each has a basin in the beginning, and basins move from one to another all the time, also
- * that of the concurrent clients; each basin takes appends within these 15 seconds.
+ * killed, stopped, ended and cut off at random, or lose their power, one of them or all six at once. In the end every
+ * acknowledged record is there once, in order and at its position, in what a reader gets through each node and in the store of
+ * each; what concurrent clients of one stream were told through all nodes is linearizable; and after the loss of a leader
+ * another one takes appends within 15 seconds. With several partitions each has a basin in the beginning, and basins move from
+ * one to another all the time, also that of the concurrent clients; each basin takes appends within these 15 seconds.
  *
  *   npm run torture -- cluster [minutes] [partitions]
  *
@@ -15,6 +15,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { ClusterDisks } from '../../../test/support/cluster-disks.ts';
 import {
   ClusterNode,
   type ClusterSetup,
@@ -48,18 +49,23 @@ const MAIN = fileURLToPath(new URL('../../../cli/main.js', import.meta.url));
 /** Prints its figures. @throws Error with what did not hold */
 export async function run(): Promise<void> {
   const dir = mkdtempSync(path.join(tmpdir(), 'tailrace-torture-cluster-'));
-  const nats = await startNatsServers(3);
+  const disks = ClusterDisks.mount(3);
+  if (disks === undefined) say('no power goes: this user may not mount a file system');
+  const nats = await startNatsServers(
+    3,
+    disks === undefined ? {} : { storeDirs: disks.servers.map((disk) => disk.dir) },
+  );
   const setup: ClusterSetup = { nats, replicas: 3, dir, token: TOKEN, main: MAIN, partitions: PARTITIONS };
   const links = await Promise.all(['a', 'b', 'c'].map(() => HeldLinks.to(nats.urls)));
   const nodes = await Promise.all(
     ['a', 'b', 'c'].map((name, i) => {
       const urls = links[i]?.urls ?? [];
-      return ClusterNode.at({ ...setup, nats: { ...nats, urls } }, name);
+      return ClusterNode.at({ ...setup, dir: disks?.nodes[i]?.dir ?? dir, nats: { ...nats, urls } }, name);
     }),
   );
   try {
     await Promise.all(nodes.map((node) => node.start()));
-    const { writers, faults, history, moves } = await torture({ nodes, nats, links, partitions: PARTITIONS });
+    const { writers, faults, history, moves } = await torture({ nodes, nats, links, disks, partitions: PARTITIONS });
     for (let partition = 0; partition < PARTITIONS; partition++) await leaderOfPartition(nodes, partition);
     const read = await readThroughEach(nodes, writers.streams);
     say(await expectLinearizable(history, nodes, PARTITIONS === 1 ? undefined : SHARED));
@@ -74,6 +80,7 @@ export async function run(): Promise<void> {
     await Promise.all(nodes.map((node) => node.stop('SIGKILL')));
     for (const link of links) link.close();
     await nats.dispose();
+    disks?.dispose();
     rmSync(dir, { recursive: true, force: true });
   }
 }
