@@ -115,11 +115,12 @@ async function write(
     const numbers = written.get(stream) ?? [];
     const from = numbers.length;
     const more = Array.from({ length: count }, (_, i) => from + i);
+    // A reader may have them before the writer has its answer.
+    numbers.push(...more);
     await client.append(
       stream,
       more.map((n) => ({ body: `<${n}> ${n % 2 === 0 ? 'even' : 'odd'}` })),
     );
-    numbers.push(...more);
     return numbers.length;
   };
   for (let round = 0; goOn(round); round++) {
