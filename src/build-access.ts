@@ -40,7 +40,8 @@ export async function buildAccess(
   const { exchangeTtl: ttlMs, defaultBasin } = config;
   const exchange = new TokenExchange({ tokens, keys, clock, ttlMs, defaultBasin });
   const warn = (issuer: string, message: string, reason: string): void => warnings.warn(issuer, reason, {}, message);
-  const outside = new OutsideIssuers({ basins: () => log.listBasins(), clock, warn });
+  const isElsewhere = (basin: string): boolean => log.moves.isElsewhere(basin);
+  const outside = new OutsideIssuers({ basins: () => log.listBasins(), isElsewhere, clock, warn });
   const mode = { type: 'tokens', rootTokenHash: rootToken.hash, tokens, exchange, outside } as const;
   const access: Access = new Access(mode, clock);
   // A root token from the settings replaces the stored one, whose secret is valid again when it is no longer set.

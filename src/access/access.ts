@@ -249,14 +249,15 @@ export class Access {
    * Checks a caller again after something slow, such as receiving the body of their request. The expiry of JWTs is
    * checked only when the caller is identified.
    * @throws TailraceError `authn` when the token or the session has ended meanwhile, or the basin no longer trusts its
-   *   issuer
+   *   issuer; `unavailable` when that basin has moved to another partition
    */
   expectAlive({ token, session }: Principal): void {
     if (session !== undefined && !this.sessions.isAlive(session)) throw unknownToken();
     if (token === undefined || this.#mode.type === 'open') return;
     const { tokens, outside } = this.#mode;
     if (token.id.startsWith(OUTSIDE_ID_PREFIX)) {
-      if (outside?.trusts(token) !== true) throw unknownToken();
+      if (outside === undefined) throw unknownToken();
+      outside.expectTrust(token);
     } else if (tokens.byNumber(token.number, token.rotation, token.id) === undefined) {
       throw tokenEnded();
     }

@@ -6,10 +6,11 @@
 import type { JWTPayload } from 'jose';
 import type { Basin } from '../log/basins.ts';
 import type { Clock } from '../model/clock.ts';
-import { TailraceError } from '../model/error.ts';
+import { TailraceError, unavailable } from '../model/error.ts';
 import {
   OIDC_BASINS_TRIED_MAX,
   OIDC_CLOCK_TOLERANCE_SECONDS,
+  OIDC_MOVED_MS,
   OIDC_TOKENS_CACHED_MAX,
   TOKEN_ATTRIBUTE_BYTES_MAX,
 } from '../model/limits.ts';
@@ -31,6 +32,8 @@ import { PROJECT_ATTRIBUTE } from './tokens/token-exchange.ts';
 export interface OutsideDeps {
   /** Durable basins. Must return the same list while nothing has changed. */
   readonly basins: () => readonly Pick<Basin, 'name' | 'config' | 'deletedAt'>[];
+  /** Whether a basin that is not here is in another partition of the cluster; without it none is. */
+  readonly isElsewhere?: (basin: string) => boolean;
   readonly clock: Clock;
   /**
    * Tells the operator what is wrong with an issuer or its tokens; never called with a token. `reason` is the same for
@@ -71,6 +74,8 @@ export class OutsideIssuers {
   readonly #verified = new Map<string, VerifiedSender>();
   /** The basin and issuer by which each sender was identified. */
   readonly #trustedBy = new WeakMap<Token, Trusting>();
+  /** By name, those that have moved to another partition lately. */
+  readonly #moved = new Map<string, Trusting & { readonly until: number }>();
   #listed: ReturnType<OutsideDeps['basins']> | undefined;
   /** By issuer, then by the name of the basin. */
   #trusting: ReadonlyMap<string, ReadonlyMap<string, Trusting>> = new Map();
@@ -83,21 +88,48 @@ export class OutsideIssuers {
    * The sender with a token of an outside issuer, for the basin that the request names, else for the one that trusts
    * the issuer. `hash` is that of the token, whose signature is verified once.
    * @throws TailraceError `authn` that says which check the token failed; `bad_header` when the token is valid and several
-   *   basins trust its issuer; `unavailable` when the issuer's keys are needed and cannot be fetched
+   *   basins trust its issuer; `unavailable` when the issuer's keys are needed and cannot be fetched, and for a valid
+   *   token of a basin that has moved to another partition
    */
   async identify(jwt: string, hash: string, basin: string | undefined): Promise<Principal> {
     const found = this.#trustingIn(jwt, basin);
     const [only] = found;
-    if (only === undefined) throw await this.#refusalOf(jwt, basin);
+    if (only === undefined) throw (await this.#movedAway(jwt, basin)) ?? (await this.#refusalOf(jwt, basin));
     if (found.length === 1) return this.#verifiedSender(only, jwt, hash);
     await this.#expectGenuine(found, jwt, hash);
     throw new TailraceError('bad_header', SEVERAL);
   }
 
-  /** Whether the basin still trusts as it did when a sender was identified. */
-  trusts(sender: Token): boolean {
+  /**
+   * @throws TailraceError `authn` when the basin no longer trusts as it did when a sender was identified, `unavailable` when
+   *   it has moved to another partition
+   */
+  expectTrust(sender: Token): void {
     const trusting = this.#trustedBy.get(sender);
-    return trusting !== undefined && this.#isInForce(trusting);
+    if (trusting === undefined || !this.#isInForce(trusting)) throw this.#noLongerTrusted(trusting);
+  }
+
+  #noLongerTrusted(trusting: Trusting | undefined): TailraceError {
+    const moved = this.#movedLately().find(({ basin }) => basin === trusting?.basin);
+    return moved !== undefined && moved.trust === trusting?.trust ? elsewhere() : unknownToken();
+  }
+
+  /** The error for a token that was valid here: its sender keeps what it sends, and sends it again. */
+  async #movedAway(jwt: string, basin: string | undefined): Promise<TailraceError | undefined> {
+    const { iss } = unverifiedClaims(jwt) ?? {};
+    const likely = this.#movedLately().filter((one) => one.trust.issuer === iss && (basin ?? one.basin) === one.basin);
+    for (const one of likely.slice(0, OIDC_BASINS_TRIED_MAX)) {
+      // It is genuine, so its sender knows of the basin.
+      if ((await this.#failedCheck(one, jwt)) === 'basin') return elsewhere();
+    }
+    return undefined;
+  }
+
+  /** By then all nodes send their requests elsewhere, and what is wrong with a token is said there. */
+  #movedLately(): readonly Trusting[] {
+    const now = this.#deps.clock.now();
+    for (const [name, { until }] of this.#moved) if (until <= now) this.#moved.delete(name);
+    return [...this.#moved.values()];
   }
 
   /** By the claims of the token, which are not verified. */
@@ -183,7 +215,7 @@ export class OutsideIssuers {
     this.#verified.delete(key);
     const verified = await this.#verify(one, jwt, keys);
     // The basin may have changed its trust meanwhile, or be gone.
-    if (!this.#isInForce(one)) throw unknownToken();
+    if (!this.#isInForce(one)) throw this.#noLongerTrusted(one);
     this.#remember(key, verified);
     const { principal } = verified;
     if (principal.token !== undefined) this.#trustedBy.set(principal.token, one);
@@ -260,11 +292,27 @@ export class OutsideIssuers {
       if (trust === undefined || deletedAt !== undefined) continue;
       const byName = trusting.get(trust.issuer) ?? new Map<string, Trusting>();
       trusting.set(trust.issuer, byName.set(name, { basin: name, trust }));
+      this.#moved.delete(name);
     }
+    this.#noteMoved(trusting);
     this.#listed = listed;
     this.#trusting = trusting;
     return trusting;
   }
+
+  #noteMoved(trusting: ReadonlyMap<string, ReadonlyMap<string, Trusting>>): void {
+    const { isElsewhere } = this.#deps;
+    for (const [issuer, byName] of this.#trusting) {
+      for (const [name, one] of byName) {
+        if (trusting.get(issuer)?.has(name) === true || isElsewhere?.(name) !== true) continue;
+        this.#moved.set(name, { ...one, until: this.#deps.clock.now() + OIDC_MOVED_MS });
+      }
+    }
+  }
+}
+
+function elsewhere(): TailraceError {
+  return unavailable('the basin is in another partition of the cluster now: send again');
 }
 
 function isFor(audiences: unknown, audience: string): boolean {

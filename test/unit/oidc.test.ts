@@ -3,10 +3,12 @@
  * gives.
  */
 
-import { expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
+import type { Token } from '../../src/access/grant.ts';
 import type { FetchKeys } from '../../src/access/issuer-keys.ts';
+import { unknownToken } from '../../src/access/jwt.ts';
 import { OutsideIssuers } from '../../src/access/outside-issuers.ts';
-import { OIDC_FETCH_TIMEOUT_MS, OIDC_WAITING_MAX } from '../../src/model/limits.ts';
+import { OIDC_FETCH_TIMEOUT_MS, OIDC_MOVED_MS, OIDC_WAITING_MAX } from '../../src/model/limits.ts';
 import type { BasinConfig, OidcTrust } from '../../src/model/stream-config.ts';
 import { BASIN as CONFIG } from '../support/log-harness.ts';
 import { type IssuerKey, makeKey, signed } from '../support/oidc-issuer.ts';
@@ -20,15 +22,18 @@ function trusting(name: string, oidc: OidcTrust | undefined, deletedAt?: number)
   return { name, config, deletedAt };
 }
 
+const MOVED = 'the basin is in another partition of the cluster now: send again';
+
 const remote = (): OidcTrust => ({ issuer: ISSUER, audience: 'a', keys: { uri: `${ISSUER}/keys` } });
 
 async function setUp(fetchKeys: FetchKeys, basins = [trusting(BASIN, remote())]) {
   const clock = new ManualClock();
   const warnings: string[] = [];
   const causes: string[] = [];
-  const at = { basins };
+  const at: { basins: ReturnType<typeof trusting>[]; elsewhere: string[] } = { basins, elsewhere: [] };
   const outside = new OutsideIssuers({
     basins: () => at.basins,
+    isElsewhere: (name) => at.elsewhere.includes(name),
     clock,
     warn: (issuer, message, cause) => {
       warnings.push(`${issuer} ${message}`);
@@ -176,4 +181,53 @@ test('each subject whose token has expired is a cause of its own in the log, and
   expect(again).toBe(one);
   const other = await makeKey('k');
   expect(await refused('three', other)).toBe(await refused('four', other));
+});
+
+describe('a basin that has moved to another partition', () => {
+  const leave = async () => {
+    const key = await makeKey('k');
+    const jwks = JSON.stringify({ keys: [key.jwk] });
+    const set = await setUp(hanging, [trusting(BASIN, { issuer: ISSUER, audience: 'a', keys: { jwks } })]);
+    const jwt = await set.token({}, key);
+    const sender = await set.outside.identify(jwt, 'hash', undefined);
+    set.at.elsewhere = [BASIN];
+    set.at.basins = [trusting('other', undefined)];
+    return { ...set, key, jwt, sender };
+  };
+  const moved = { code: 'unavailable', message: MOVED };
+
+  test('has the senders with valid tokens send again, for a minute, and no others', async () => {
+    const { outside, token, key, jwt, clock } = await leave();
+    for (const basin of [undefined, BASIN]) {
+      await expect(outside.identify(jwt, 'hash', basin)).rejects.toMatchObject(moved);
+    }
+    const forged = await token({}, await makeKey('k'));
+    const refused = [
+      outside.identify(forged, 'forged', undefined),
+      outside.identify(await token({ aud: 'b' }, key), 'of another audience', undefined),
+      outside.identify(jwt, 'hash', 'other'),
+    ];
+    for (const each of refused) await expect(each).rejects.toMatchObject({ code: 'authn' });
+    clock.advance(OIDC_MOVED_MS - 1);
+    await expect(outside.identify(await token({}, key), 'later', undefined)).rejects.toMatchObject(moved);
+    clock.advance(1);
+    await expect(outside.identify(await token({}, key), 'late', undefined)).rejects.toMatchObject({ code: 'authn' });
+  });
+
+  test('has a sender send again that was identified before', async () => {
+    const { outside, sender } = await leave();
+    expect(() => outside.expectTrust(sender.token as Token)).toThrow(MOVED);
+  });
+
+  test('is as any other when it is back, and one that is gone for good is no longer trusted', async () => {
+    const { outside, at, jwt, sender, key } = await leave();
+    await expect(outside.identify(jwt, 'hash', BASIN)).rejects.toMatchObject(moved);
+    const jwks = JSON.stringify({ keys: [key.jwk] });
+    at.basins = [trusting(BASIN, { issuer: ISSUER, audience: 'a', keys: { jwks } })];
+    at.elsewhere = [];
+    expect((await outside.identify(jwt, 'hash', BASIN)).id).toBe(sender.id);
+    at.basins = [];
+    expect(() => outside.expectTrust(sender.token as Token)).toThrow(unknownToken());
+    await expect(outside.identify(jwt, 'hash', BASIN)).rejects.toMatchObject({ code: 'authn' });
+  });
 });

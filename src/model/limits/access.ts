@@ -78,6 +78,9 @@ export const OIDC_CLOCK_TOLERANCE_SECONDS = 30;
 export const OIDC_TOKENS_CACHED_MAX = 10_000;
 export const OIDC_BASINS_TRIED_MAX = 8;
 
+/** How long the senders of a basin that has moved to another partition are told so by the one that it was in. */
+export const OIDC_MOVED_MS = 60_000;
+
 /** Tickets for browser pages: how long one can be used, and how many exist, of all callers and of one token. */
 export const TICKET_TTL_MS = 60_000;
 export const TICKETS_MAX = 100_000;
