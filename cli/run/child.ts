@@ -1,4 +1,4 @@
-/** The program that `run` starts: with our stdio, the signals that we get, and its code as ours. */
+/** A program that a command runs: with our stdio, the signals that we get, and its code as ours. */
 
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
@@ -12,6 +12,8 @@ const FORWARDED = ['SIGTERM', 'SIGHUP', 'SIGUSR2', 'SIGCONT'] as const;
 
 export interface ChildEnd {
   readonly code: number;
+  /** The one that has ended it. */
+  readonly signal?: NodeJS.Signals;
   /** Why it did not start. */
   readonly fault?: string;
 }
@@ -41,7 +43,7 @@ export function runChild([program = '', ...args]: readonly string[], env: NodeJS
     };
     child.on('error', (error: NodeJS.ErrnoException) => end(notStarted(program, error)));
     child.on('exit', (code, signal) =>
-      end({ code: code ?? SIGNALED + (signal === null ? 0 : constants.signals[signal]) }),
+      end(signal === null ? { code: code ?? 0 } : { code: SIGNALED + constants.signals[signal], signal }),
     );
   });
 }

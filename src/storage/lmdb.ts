@@ -30,6 +30,8 @@ export const STORE_FILE = 'tailrace.mdb';
 
 /** Address space, not disk space: LMDB maps it lazily. Mapping again while running would stall. */
 const MAP_BYTES = 2 ** 40;
+/** What LMDB answers for pages that it cannot follow (lmdb.h): not found, corrupted, panic, invalid, and what follows on these. */
+const DAMAGED: ReadonlySet<unknown> = new Set([-30_797, -30_796, -30_795, -30_793, -30_782]);
 /** Page size of the store's file. */
 export const PAGE_BYTES = 4_096;
 
@@ -161,20 +163,11 @@ class LmdbStore implements StoreFile {
   }
 
   get(key: Uint8Array): Uint8Array | undefined {
-    try {
-      return this.#copyOf(key);
-    } finally {
-      this.#db.resetReadTxn();
-    }
+    return this.#reading(() => this.#copyOf(key));
   }
 
   scan(scan: ScanOptions): readonly Entry[] {
-    try {
-      return this.#page(scan);
-    } finally {
-      // An open snapshot would keep freed pages from being reused.
-      this.#db.resetReadTxn();
-    }
+    return this.#reading(() => this.#page(scan));
   }
 
   snapshot(): RawSnapshot {
@@ -184,7 +177,7 @@ class LmdbStore implements StoreFile {
     // Other reads must not reuse this transaction: they would see data as old as it becomes.
     this.#db.resetReadTxn();
     return {
-      scan: (scan) => this.#page(scan, transaction),
+      scan: (scan) => soundly(() => this.#page(scan, transaction)),
       release: () => transaction.done(),
     };
   }
@@ -197,6 +190,15 @@ class LmdbStore implements StoreFile {
 
   async close(): Promise<void> {
     await this.#db.close();
+  }
+
+  #reading<T>(read: () => T): T {
+    try {
+      return soundly(read);
+    } finally {
+      // An open snapshot would keep freed pages from being reused.
+      this.#db.resetReadTxn();
+    }
   }
 
   #page(
@@ -251,6 +253,16 @@ class LmdbStore implements StoreFile {
     const value = transaction === undefined ? this.#db.getBinary(key) : this.#db.get(key, { transaction });
     // The buffer has its own `length` property, which makes reading it slow. A view of the same bytes has none.
     return value === undefined ? undefined : Buffer.from(value.buffer, value.byteOffset, value.length);
+  }
+}
+
+/** @throws TailraceError `corrupt` where LMDB itself sees damage, which is in its pages, so not of one stream */
+function soundly<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (cause) {
+    if (!DAMAGED.has(field(Object(cause), 'code'))) throw cause;
+    throw new TailraceError('corrupt', `the store is damaged: ${(cause as Error).message}`, { cause });
   }
 }
 
