@@ -1,6 +1,6 @@
 /** The log: basins of streams, appended to in order and read back. The entry point of this folder. */
 
-import { assert, TailraceError } from '../model/error.ts';
+import { assert, isDamage, TailraceError } from '../model/error.ts';
 import type { AppendAck, Position } from '../model/position.ts';
 import type { ReadRange } from '../model/read-range.ts';
 import type {
@@ -394,7 +394,7 @@ export class Log {
   #noteFault(error: unknown): unknown {
     if (!(error instanceof TailraceError)) return error;
     if (error.code === 'fatal') this.#options.onFatal(error);
-    if (error.code === 'corrupt') this.#options.onDamaged?.(error);
+    if (isDamage(error)) this.#options.onDamaged?.(error);
     return error;
   }
 }

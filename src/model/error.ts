@@ -91,6 +91,11 @@ export function asTailraceError(thrown: unknown): TailraceError {
   return new TailraceError('internal', 'a fault of the server', { cause: thrown });
 }
 
+/** Whether data is damaged: that of a stream, or pages of the store, for which a read fails with `storage`. */
+export function isDamage({ code, cause }: TailraceError): boolean {
+  return code === 'corrupt' || (cause instanceof TailraceError && isDamage(cause));
+}
+
 /** What cannot be done at this moment, and may be tried again after a second. The cause says more in the log. */
 export function unavailable(message: string, cause?: unknown): TailraceError {
   return new TailraceError('unavailable', message, { cause, detail: { retryAfterSeconds: 1 } });

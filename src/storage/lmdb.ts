@@ -214,14 +214,20 @@ class LmdbStore implements StoreFile {
     const page: Entry[] = [];
     let bytes = 0;
     let rest = into;
-    for (const found of this.#db.getKeys({ ...range, ...within })) {
-      const entry = this.#entryOf(Buffer.from(found), valueBytesMax, transaction, rest);
-      const { value } = entry;
-      // Those that did not fit have memory of their own.
-      if (value.buffer === rest?.buffer) rest = rest.subarray(value.length);
-      bytes += entry.valueBytes ?? value.length;
-      if (page.length > 0 && bytesMax !== undefined && bytes > bytesMax) break;
-      page.push(entry);
+    const keys = this.#db.getKeys({ ...range, ...within })[Symbol.iterator]();
+    try {
+      for (let found = keys.next(); found.done !== true; found = keys.next()) {
+        const entry = this.#entryOf(Buffer.from(found.value), valueBytesMax, transaction, rest);
+        const { value } = entry;
+        // Those that did not fit have memory of their own.
+        if (value.buffer === rest?.buffer) rest = rest.subarray(value.length);
+        bytes += entry.valueBytes ?? value.length;
+        if (page.length > 0 && bytesMax !== undefined && bytes > bytesMax) break;
+        page.push(entry);
+      }
+    } finally {
+      // A step that fails does not end the iteration: it would hold its transaction, and all reads to come would fail in it.
+      keys.return?.();
     }
     return page;
   }

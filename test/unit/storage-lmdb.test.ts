@@ -71,6 +71,45 @@ test('a damaged format row is corrupt', async () => {
   await expect(openLmdbEngine({ path: dir })).rejects.toMatchObject({ code: 'corrupt' });
 });
 
+test('a page that leads to one that cannot be there is damage, and other rows are read', async () => {
+  const [large, small] = [Buffer.from('\x14the key of a large value'), Buffer.of(21)];
+  engine = await openLmdbEngine({ path: dir });
+  await engine.commit([
+    { type: 'put', key: large, value: Buffer.alloc(10_000, 1) },
+    { type: 'put', key: small, value: Buffer.of(1) },
+  ]);
+  await engine.close();
+  const file = path.join(dir, STORE_FILE);
+  const bytes = readFileSync(file);
+  // A large value has pages of its own: the number of the first one comes after the key.
+  for (let at = bytes.indexOf(large); at >= 0; at = bytes.indexOf(large, at + 1)) {
+    bytes.writeUInt8(1, at + large.length + 4);
+  }
+  writeFileSync(file, bytes);
+  engine = await openLmdbEngine({ path: dir });
+  const damaged = {
+    code: 'storage',
+    cause: { code: 'corrupt', message: expect.stringContaining('MDB_PAGE_NOTFOUND') },
+  };
+  const upTo = { to: Buffer.of(22), limit: 10 };
+  const [all, sound] = [
+    { from: Buffer.of(20), ...upTo },
+    { from: Buffer.of(21), ...upTo },
+  ] as const;
+  for (let i = 0; i < 3; i++) {
+    await expect(engine.get(large)).rejects.toMatchObject(damaged);
+    expect(await engine.get(small)).toEqual(Buffer.of(1));
+    await expect(engine.scan(all)).rejects.toMatchObject(damaged);
+    expect(await engine.scan(sound)).toHaveLength(1);
+    const snapshot = await engine.snapshot();
+    await expect(snapshot.scan(all)).rejects.toMatchObject(damaged);
+    snapshot.release();
+    const next = await engine.snapshot();
+    expect(await next.scan(sound)).toHaveLength(1);
+    next.release();
+  }
+});
+
 test('a file that is not a store is refused by name, and left unchanged', async () => {
   const file = path.join(dir, STORE_FILE);
   writeFileSync(file, Buffer.alloc(20_000, 'no store'));
