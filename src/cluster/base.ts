@@ -1,6 +1,6 @@
 /**
- * Whether a store belongs to a cluster. A cluster begins empty, or with the store of its first node; that is its base. Every
- * other node begins with a snapshot of it, and a store of another origin never joins.
+ * Whether a store belongs to a partition of a cluster. A partition begins empty, or with the store of its first node; that is
+ * its base. Every other node begins with a snapshot of it, and a store of another origin never joins.
  */
 
 import { randomBytes } from 'node:crypto';
@@ -16,7 +16,7 @@ export type Belonging =
   /** It follows the log from where it is. */
   | { readonly type: 'member'; readonly base: Uint8Array }
   /** It is empty, and the cluster is not. */
-  | { readonly type: 'needs-snapshot' };
+  | { readonly type: 'needs-snapshot'; readonly base: Uint8Array };
 
 interface BelongsTo {
   readonly cluster: string;
@@ -34,14 +34,21 @@ export async function belongingOf(
 ): Promise<Belonging> {
   const state = await readReplicaState(local);
   const isEmpty = state === undefined && (await local.scan({ from: ROWS_FROM, to: ROWS_TO, limit: 1 })).length === 0;
-  const own = state?.base ?? (isEmpty ? Buffer.alloc(COMMAND_ID_BYTES) : randomBytes(COMMAND_ID_BYTES));
+  const own = state?.base ?? (isEmpty ? emptyBase(partition) : randomBytes(COMMAND_ID_BYTES));
   const base = await agreeOn(bucket, baseKey(partition), own);
   if (Buffer.compare(base, own) === 0) return { type: 'member', base };
-  if (isEmpty) return { type: 'needs-snapshot' };
+  if (isEmpty) return { type: 'needs-snapshot', base };
   throw new TailraceError(
     'config',
     `the data directory holds a store that is not of the cluster ${cluster}: start with an empty one, which gets a copy from the other nodes, or give the cluster another --cluster-name`,
   );
+}
+
+/** Another one for each partition: so the store of one is never taken for that of another. */
+function emptyBase(partition: number): Uint8Array {
+  const base = Buffer.alloc(COMMAND_ID_BYTES);
+  base.writeUInt8(partition, COMMAND_ID_BYTES - 1);
+  return base;
 }
 
 /** The secret by which nodes know each other; whoever may read the bucket may read all data. */

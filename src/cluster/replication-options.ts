@@ -35,7 +35,7 @@ export interface ReplicationOptions {
   openStore(): Promise<LatchingEngine>;
   /** What a node shows to get a snapshot from another one. */
   readonly nodeHeaders: Readonly<Record<string, string>>;
-  /** Where a node gives a snapshot of this partition. */
+  /** Where a node gives snapshots, with `?partition=N`. */
   readonly snapshotPath: string;
   /** A PEM file with the certificates by which those of other nodes are judged; undefined for those of the system. */
   readonly caFile: string | undefined;

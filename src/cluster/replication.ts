@@ -209,7 +209,7 @@ export class Replication {
           this.#leadership.start();
           return;
         }
-        await this.#takeSnapshot(mustCopy ? copyFrom : 0);
+        await this.#takeSnapshot(mustCopy ? copyFrom : 0, found.base);
         // One that is behind the log, too, is not taken again and again.
         if (tries === 0) continue;
       } catch (thrown) {
@@ -230,8 +230,8 @@ export class Replication {
     return this.#replica.sequence + 1 >= first;
   }
 
-  /** From a node that is at least so far. */
-  async #takeSnapshot(from: number): Promise<void> {
+  /** From a node that is at least so far; it is of the partition with this base. */
+  async #takeSnapshot(from: number, base: Uint8Array): Promise<void> {
     const { storeFile, nodeHeaders, snapshotPath, caFile, logger, clock, partition } = this.#options;
     const source = this.#damage.sourceAmong(this.#others.filter(({ durableSequence }) => durableSequence >= from));
     if (source === undefined) throw new TailraceError('unavailable', 'no other node has more to give it a copy of');
@@ -240,8 +240,9 @@ export class Replication {
     this.#scrub?.stop();
     await this.#local.close();
     try {
-      const snapshot = { url: source.url, path: snapshotPath, headers: nodeHeaders, caFile, signal: this.#stop.signal };
-      await takeSnapshot(storeFile, snapshot);
+      const path = `${snapshotPath}?partition=${partition}`;
+      const { signal } = this.#stop;
+      await takeSnapshot(storeFile, { url: source.url, path, headers: nodeHeaders, caFile, signal }, base);
     } catch (thrown) {
       this.#damage.failed(source.url, asTailraceError(thrown), clock.monotonicMs());
       throw thrown;

@@ -7,6 +7,7 @@ import type { Entry } from '../storage/engine.ts';
 import { readBackup, readTransfer } from '../storage/offline/backup-format.ts';
 import { restoreRows } from '../storage/offline/restore.ts';
 import { verifiedPages } from '../storage/offline/verify.ts';
+import { decodeReplicaState, REPLICA_KEY } from '../storage/replicated/replica-state.ts';
 import { type AskedNode, askNode } from './ask-node.ts';
 
 /** Which node, and the path of what it sends. */
@@ -15,15 +16,16 @@ export interface SnapshotSource extends AskedNode {
 }
 
 /**
- * Writes the store of another node to `file`, complete, verified or not at all; a store with that name is replaced.
- * @throws TailraceError `unavailable` when the node does not send one whole, `corrupt` when it is damaged, `storage_full`,
- *   `storage`
+ * Writes the store of another node to `file`, complete, verified or not at all; a store with that name is replaced. It begins
+ * with the base of the partition.
+ * @throws TailraceError `unavailable` when the node does not send one whole, `corrupt` when it is damaged or of another
+ *   partition, `storage_full`, `storage`
  */
-export async function takeSnapshot(file: string, source: SnapshotSource): Promise<void> {
+export async function takeSnapshot(file: string, source: SnapshotSource, base: Uint8Array): Promise<void> {
   const response = await send(source);
   try {
     // How large it is comes to light on the way: a disk that is full ends it.
-    await restoreRows(file, verifiedPages(pagesOf(response)), 0);
+    await restoreRows(file, ofBase(verifiedPages(pagesOf(response)), base), 0);
   } catch (thrown) {
     const { code, message } = asTailraceError(thrown);
     if (code !== 'corrupt') throw thrown;
@@ -45,6 +47,17 @@ export async function* rowsFromNode(source: SnapshotSource): AsyncGenerator<read
   } finally {
     response.destroy();
   }
+}
+
+/** @throws TailraceError `corrupt` after the last page, where they do not begin with this base */
+async function* ofBase(pages: AsyncIterable<readonly Entry[]>, base: Uint8Array): AsyncGenerator<readonly Entry[]> {
+  let isOfBase = false;
+  for await (const page of pages) {
+    const row = page.find(({ key }) => Buffer.compare(key, REPLICA_KEY) === 0);
+    if (row !== undefined) isOfBase = Buffer.compare(decodeReplicaState(row.value).base, base) === 0;
+    yield page;
+  }
+  if (!isOfBase) throw new TailraceError('corrupt', 'it is the store of another partition, or of another cluster');
 }
 
 /** @throws TailraceError `unavailable` */

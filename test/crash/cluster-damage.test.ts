@@ -1,37 +1,57 @@
 /**
  * The disk of a node damages its store: the node finds it, when it starts or when it is read, and takes a copy of
- * another node by itself. Nothing that was acknowledged is lost.
+ * another node by itself. Nothing that was acknowledged is lost. So it is in each partition, and the copy is of that one.
  */
 
 import { mkdtemp, open, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { verify } from '../../src/maintenance.ts';
-import { ClusterNode, leaderOf, untilStanding } from '../support/cluster-nodes.ts';
+import { partitionDir } from '../../src/storage/data-dir.ts';
+import { STORE_FILE } from '../../src/storage/lmdb.ts';
+import { ClusterNode, leaderOf, leaderOfPartition, untilStanding } from '../support/cluster-nodes.ts';
 import { describeWithNats } from '../support/describe-with-nats.ts';
+import { call } from '../support/http-call.ts';
 import { type NatsServers, startNatsServers } from '../support/nats-servers.ts';
 import { RecordsClient } from '../support/records-calls.ts';
 
 const TOKEN = 'a-root-token-of-more-than-thirty-two-characters';
 const STREAM = 'kept';
+const CONFIG = JSON.stringify({ config: { create_stream_on_append: true } });
+const HEADERS = { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' };
 const HEALED = 'has taken the place of the damaged store';
 
 let dir: string;
 let nats: NatsServers;
 let nodes: [ClusterNode, ClusterNode];
-const kept: string[] = [];
+let partition: number;
+let basin: string;
+let kept: string[];
 
 describeWithNats('a cluster with a disk that damages what it holds', () => {
+  describe.each([
+    ['alone', 0, 1, 'telemetry'],
+    ['beside another one', 1, 2, 'kept-basin'],
+  ])('in a partition %s', (_, at, partitions, name) => damageIn(at, partitions, name));
+});
+
+function damageIn(at: number, partitions: number, name: string): void {
   beforeAll(async () => {
+    [partition, basin, kept] = [at, name, []];
     dir = await mkdtemp(path.join(tmpdir(), 'tailrace-damage-'));
     nats = await startNatsServers(1);
-    const setup = { nats, replicas: 1, dir, token: TOKEN } as const;
+    const setup = { nats, replicas: 1, dir, token: TOKEN, partitions } as const;
     nodes = [await ClusterNode.at(setup, 'a'), await ClusterNode.at(setup, 'b')];
     await nodes[0].start();
     await leaderOf(nodes);
     await nodes[1].start();
     await untilStanding(nodes[1], ({ leader }) => leader !== undefined);
+    await leaderOfPartition(nodes, partition);
+    // A new basin begins where the fewest are.
+    const made = async () =>
+      call(nodes[0].port, { method: 'PUT', path: `/v1/basins/${basin}`, headers: HEADERS, body: CONFIG });
+    while ((await made()).status >= 500);
     for (let i = 0; i < 10; i++) await keep(nodes[i % 2] ?? nodes[0], `record-${i}-of-those-that-are-kept`);
   });
   afterAll(async () => {
@@ -41,11 +61,11 @@ describeWithNats('a cluster with a disk that damages what it holds', () => {
   });
 
   damageSome();
-});
+}
 
 function damageSome(): void {
   test('a node that does not lead finds it when it starts, and takes a copy', async () => {
-    const leader = await leaderOf(nodes);
+    const leader = await leaderOfPartition(nodes, partition);
     const follower = otherThan(leader);
     await follower.stop();
     await flip(follower, 3);
@@ -59,7 +79,7 @@ function damageSome(): void {
   });
 
   test('a node that leads finds it when it is read, hands over, and takes a copy', async () => {
-    const leader = await leaderOf(nodes);
+    const leader = await leaderOfPartition(nodes, partition);
     await flip(leader, 5);
     const [status] = await clientOf(leader).read(STREAM, '?seq_num=0');
     expect(status).toBe(500);
@@ -76,12 +96,12 @@ function damageSome(): void {
 }
 
 function clientOf({ port }: ClusterNode): RecordsClient {
-  return new RecordsClient({ port, token: TOKEN });
+  return new RecordsClient({ port, token: TOKEN }, basin);
 }
 
 /** Flips bits of a record in the store's file, also in pages that are no longer in use. */
 async function flip({ dataDir }: ClusterNode, seqNum: number): Promise<void> {
-  const name = path.join(dataDir, 'tailrace.mdb');
+  const name = path.join(partitionDir(dataDir, partition), STORE_FILE);
   const bytes = await readFile(name);
   const file = await open(name, 'r+');
   const text = kept[seqNum] ?? '';

@@ -131,8 +131,9 @@ export class ReplicationNodes {
   /** A node of which others can take a copy. */
   async startShared(name: string): Promise<ReplicationNode> {
     let node: ReplicationNode | undefined;
-    const server = createServer((_, response) => {
+    const server = createServer(({ url }, response) => {
       if (node === undefined) return;
+      if (url !== '/snapshot?partition=0') return void response.writeHead(404).end();
       const options = { file: path.join(this.dataDirOf(name), 'tailrace.mdb'), now: () => this.clock.now() };
       const backups = new Backups({ ...options, engine: node.it.local, withEngineRows: true });
       backups.begin().then(

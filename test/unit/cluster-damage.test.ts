@@ -1,9 +1,11 @@
 /** Nodes of a cluster whose stores are damaged: they take a copy of another node by themselves, and not without end. */
 
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { takeSnapshot } from '../../src/cluster/take-snapshot.ts';
 import { TailraceError } from '../../src/model/error.ts';
 import { REPAIR_AGAIN_MS } from '../../src/model/limits.ts';
 import type { Engine } from '../../src/storage/engine.ts';
@@ -42,6 +44,25 @@ test('a node that follows finds its store damaged when it starts, and takes a co
   // It goes on to follow.
   await nodes.settled(leading(first).commit([{ type: 'put', key: DAMAGED, value: Buffer.of(1) }]));
   await nodes.until(() => again.it.describe().sequence === first.it.describe().sequence);
+});
+
+test('a copy is taken of the partition that is asked for, and refused where it is of another one', async () => {
+  const { it } = await nodes.startShared('a');
+  const file = path.join(dir, 'copy.mdb');
+  const { url } = it.describe();
+  const { signal } = new AbortController();
+  const take = (asked: number, base: number) => {
+    const source = { url, path: `/snapshot?partition=${asked}`, headers: {}, caFile: undefined, signal };
+    return nodes.settled(takeSnapshot(file, source, Buffer.alloc(16, base)));
+  };
+  await expect(take(1, 0)).rejects.toMatchObject({ code: 'unavailable' });
+  await expect(take(0, 7)).rejects.toMatchObject({
+    code: 'corrupt',
+    message: expect.stringContaining('of another partition'),
+  });
+  expect(existsSync(file)).toBe(false);
+  await take(0, 0);
+  expect(existsSync(file)).toBe(true);
 });
 
 test('a node that leads hands over before it takes a copy, and may lead again', async () => {
