@@ -1,6 +1,6 @@
 /** Nodes of a cluster as processes, each with its place: ports and a directory that outlive it. */
 
-import { readFileSync } from 'node:fs';
+import { appendFileSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { decodeNode, memberPrefix } from '../../src/cluster/node-info.ts';
 import type { NodeRole } from '../../src/model/cluster-state.ts';
@@ -29,6 +29,8 @@ export interface ClusterSetup {
   readonly partitions?: number;
   /** The command line, where it is not that of the tests. */
   readonly main?: string;
+  /** Where the log of each process of a node is kept when it has ended. */
+  readonly logDir?: string;
 }
 
 /** What a node says of its cluster while it does not lead. */
@@ -106,8 +108,11 @@ export class ClusterNode {
   /** SIGTERM, or another signal that ends it. */
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
     const server = this.#server;
+    const { logDir } = this.#setup;
     this.#server = undefined;
     await server?.stop(signal);
+    if (server === undefined || logDir === undefined) return;
+    appendFileSync(path.join(logDir, `${this.port}.log`), server.stderr());
   }
 
   /** SIGSTOP and SIGCONT. */

@@ -8,6 +8,8 @@
  *
  *   npm run torture -- cluster [minutes] [partitions]
  *
+ * TAILRACE_TORTURE_LOGS names a directory for the logs of all processes.
+ *
  * Negative control: the same check of the same history has to find a record that is left out, doubled or moved.
  */
 
@@ -55,7 +57,11 @@ export async function run(): Promise<void> {
     3,
     disks === undefined ? {} : { storeDirs: disks.servers.map((disk) => disk.dir) },
   );
-  const setup: ClusterSetup = { nats, replicas: 3, dir, token: TOKEN, main: MAIN, partitions: PARTITIONS };
+  const logDir = process.env.TAILRACE_TORTURE_LOGS;
+  const setup: ClusterSetup = {
+    ...{ nats, replicas: 3, dir, token: TOKEN, main: MAIN, partitions: PARTITIONS },
+    ...(logDir === undefined ? {} : { logDir }),
+  };
   const links = await Promise.all(['a', 'b', 'c'].map(() => HeldLinks.to(nats.urls)));
   const nodes = await Promise.all(
     ['a', 'b', 'c'].map((name, i) => {
