@@ -1,10 +1,11 @@
 /**
  * How far a node has applied the log of its cluster. The row is written in the transaction of the writes that it stands for:
  *
- *  `ff 02` → version u8 (1), sequence u64, id of the last command that counted (16 bytes), base of the cluster (16 bytes)
+ *  `ff 02` → version u8 (1), sequence u64, id of the last command that counted (16 bytes), base of the partition (16 bytes)
  *
- * The base is what the first command names as the one before it: zeros for a cluster that began empty, random for one that
- * began with a store. It is not in a backup, so a store that is restored from one belongs to no cluster yet.
+ * The base is what the first command names as the one before it: zeros and the number of the partition in the last byte for
+ * one that began empty, random for one that began with a store. It is not in a backup, so a store that is restored from one
+ * belongs to no cluster yet.
  */
 
 import { TailraceError } from '../../model/error.ts';
