@@ -311,7 +311,10 @@ export class StreamTable {
     const { engine } = this.#deps;
     const key = streamKey(basin.number, name);
     const value = await engine.get(key);
+    // The rows of a basin that goes to another partition meanwhile are removed, and then say nothing of the stream.
+    const { moves } = this.#deps.basins;
     if (value === undefined) {
+      moves.expectNotGone(basin);
       if (known !== undefined) this.forget(known);
       return this.#fresh(id);
     }
@@ -321,7 +324,10 @@ export class StreamTable {
       // Its removal may have become durable between two reads: then there is nothing, or another stream.
       const again = await engine.get(key);
       if (again === undefined || Buffer.compare(again, value) !== 0) return this.#read(basin, name, id);
-      if (state === undefined) throw damaged(name, 'its state is missing');
+      if (state === undefined) {
+        moves.expectNotGone(basin);
+        throw damaged(name, 'its state is missing');
+      }
     }
     const now = this.#find(id);
     if (now !== undefined && now.number === row.number) {

@@ -77,6 +77,12 @@ export class MoveTable {
     this.#places.get(number)?.expectHere();
   }
 
+  /** @throws TailraceError `unavailable` for a basin that was here and is in another partition now */
+  expectNotGone({ number }: { readonly number: number }): void {
+    const place = this.#places.get(number);
+    if (place?.state === 'gone') place.expectHere();
+  }
+
   /** No basin of this name may be made or changed while one moves. @throws TailraceError `unavailable` */
   expectName(name: string): void {
     const leaving = this.outgoing(name);
