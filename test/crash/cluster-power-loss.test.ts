@@ -7,24 +7,21 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { verify } from '../../src/maintenance.ts';
 import { openJetstreamLog } from '../../src/storage/replicated/jetstream-log.ts';
 import { connectNats } from '../../src/storage/replicated/nats-connection.ts';
 import { ClusterDisks } from '../support/cluster-disks.ts';
 import { ClusterNode, leaderOf } from '../support/cluster-nodes.ts';
 import { describeWithNats } from '../support/describe-with-nats.ts';
+import { describeWithPowerLoss } from '../support/describe-with-power-loss.ts';
 import { type NatsServers, startNatsServers } from '../support/nats-servers.ts';
-import { missingForPowerLoss } from '../support/power-loss-disk.ts';
 import { RecordsClient } from '../support/records-calls.ts';
 
 const TOKEN = 'a-root-token-of-more-than-thirty-two-characters';
 const STREAM = 'kept';
 const MACHINES = [0, 1, 2];
 const SEED = Number(process.env.TAILRACE_TEST_SEED ?? 20_261_201);
-
-const missing = missingForPowerLoss();
-if (missing !== undefined) process.stderr.write(`skipped "a cluster whose machines lose power": ${missing}\n`);
 
 let dir: string;
 let disks: ClusterDisks;
@@ -33,7 +30,7 @@ let nodes: readonly ClusterNode[];
 /** What was acknowledged, by its number. */
 const kept: string[] = [];
 
-(missing === undefined ? describe : describe.skip)('with disks that lose power', () => {
+describeWithPowerLoss('with disks that lose power', () => {
   describeWithNats('a cluster', () => {
     beforeAll(async () => {
       dir = await mkdtemp(path.join(tmpdir(), 'tailrace-power-cluster-'));

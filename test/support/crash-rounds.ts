@@ -1,5 +1,6 @@
 /** A server under a load of OTLP and of S2 sessions in the same streams that crashes again and again, and what is there then. */
 
+import { expect } from '@jest/globals';
 import { readBack } from './read-back.ts';
 import type { TestServer } from './server.ts';
 import { SessionWriters } from './session-writers.ts';
@@ -21,6 +22,14 @@ export interface CrashOutcome {
   readonly acked: number;
   readonly ackedInSessions: number;
   readonly records: number;
+}
+
+/** Nothing that was acknowledged is lost, and in each round both kinds of writers were acknowledged something. */
+export function expectNothingLost({ faults, acked, ackedInSessions, records }: CrashOutcome, rounds: number): void {
+  expect(faults).toEqual([]);
+  expect(acked).toBeGreaterThanOrEqual(rounds);
+  expect(ackedInSessions).toBeGreaterThanOrEqual(rounds);
+  expect(records).toBeGreaterThan(acked);
 }
 
 export async function crashAndReadBack(setup: CrashRounds): Promise<CrashOutcome> {
