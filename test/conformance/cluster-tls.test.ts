@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { connect } from 'node:tls';
 import { credentials } from '@grpc/grpc-js';
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { openTailrace } from '../../src/library.ts';
 import { type Certificate, HAS_OPENSSL, makeCertificate } from '../support/certificate.ts';
 import { ClusterNode, leaderOf, untilStanding } from '../support/cluster-nodes.ts';
@@ -31,16 +31,13 @@ let leader: ClusterNode;
 let follower: ClusterNode;
 
 // Certificates are made by openssl.
-(HAS_OPENSSL ? describeWithNats : describeSkipped)('a cluster with TLS between its nodes', () => {
+const TITLE = `a cluster with TLS between its nodes${HAS_OPENSSL ? '' : ' (skipped: openssl is missing)'}`;
+(HAS_OPENSSL ? describeWithNats : describe.skip)(TITLE, () => {
   beforeAll(begin);
   afterAll(end);
   passOn();
   renewCertificates();
 });
-
-function describeSkipped(title: string): void {
-  test.skip(`${title} (skipped: openssl is missing)`, () => {});
-}
 
 async function begin(): Promise<void> {
   dir = mkdtempSync(path.join(tmpdir(), 'tailrace-cluster-tls-'));
