@@ -27,6 +27,8 @@ export interface LeadershipOptions {
   excess(): number;
   /** Whether a node is there that could lead in place of this one. */
   canHandOver(): boolean;
+  /** Whether this node has a store to lead with. While it has none it neither takes nor keeps the key. */
+  canLead(): boolean;
   /** Takes over; rejects when that fails. The key is renewed meanwhile. */
   lead(): Promise<void>;
   /** Ends leading, or taking over; resolves when nothing more is written. */
@@ -160,7 +162,8 @@ export class Leadership {
     }
     if (!this.#hasLooked && leader?.url === me.url) this.#startBefore = leader.start;
     this.#hasLooked = true;
-    if (!this.#mayTry(leader, now - this.#seen.sinceMs) || now < this.#pausedUntil || this.#stopped) return;
+    const mayTry = this.#options.canLead() && this.#mayTry(leader, now - this.#seen.sinceMs);
+    if (!mayTry || now < this.#pausedUntil || this.#stopped) return;
     if (!(await this.#take(entry?.revision ?? 0))) return;
     this.#renewedAt = now;
     this.#see(me);
@@ -207,6 +210,10 @@ export class Leadership {
 
   async #hold(revision: number): Promise<void> {
     const { bucket, clock, me } = this.#options;
+    if (!this.#options.canLead()) {
+      await this.#release(unavailable('this node has no whole copy yet'));
+      return;
+    }
     if (this.#mustStandBack && this.#options.canHandOver()) {
       const why = this.isDraining ? 'this node was told to lead no more' : 'the store of this node is damaged';
       await this.#release(new TailraceError('draining', why));

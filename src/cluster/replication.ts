@@ -16,8 +16,9 @@ import { JOIN_RETRY_MS, REPAIR_POLL_MS } from '../model/limits.ts';
 import { Warnings } from '../observe/warnings.ts';
 import type { LatchingEngine } from '../storage/latching-engine.ts';
 import { COMMAND_VERSION } from '../storage/replicated/command.ts';
+import { expectContinued } from '../storage/replicated/expect-continued.ts';
 import { Replica } from '../storage/replicated/replica.ts';
-import { expectWhole, ReplicatedEngine } from '../storage/replicated/replicated-engine.ts';
+import { ReplicatedEngine } from '../storage/replicated/replicated-engine.ts';
 import { belongingOf } from './base.ts';
 import { Damage } from './damage.ts';
 import { KeptLog } from './kept-log.ts';
@@ -60,6 +61,7 @@ export class Replication {
     this.#leadership = new Leadership({
       ...{ bucket, clock, me, partition, excess, onError },
       canHandOver: () => this.#others.some(mayLead),
+      canLead: () => this.#role !== 'joining',
       lead: () => this.#changing.run(() => this.#lead()),
       follow: (reason) => this.#endLeading(reason),
     });
@@ -163,7 +165,6 @@ export class Replication {
 
   describe(): NodeInfo {
     const { urls, version, problems } = this.#options;
-    const own = this.#problem === undefined ? [] : [this.#problem];
     return {
       ...urls,
       version,
@@ -174,7 +175,7 @@ export class Replication {
       isDraining: this.#leadership.isDraining,
       isDamaged: this.#damage.isFound,
       damages: this.#damage.count,
-      problems: [...own, ...this.#damage.problems, ...problems()],
+      problems: [...(this.#problem === undefined ? [] : [this.#problem]), ...this.#damage.problems, ...problems()],
     };
   }
 
@@ -221,12 +222,11 @@ export class Replication {
     }
   }
 
-  /** Whether the log still has all that this store lacks. @throws TailraceError `corrupt` when the store has more than it */
+  /** Whether the log still has all that this store lacks. @throws TailraceError `corrupt` when the store has what it lacks */
   async #canFollow(base: Uint8Array): Promise<boolean> {
     const { log } = this.#options;
     this.#replica = await Replica.open(this.#local, base);
-    const { first, last } = await log.bounds();
-    expectWhole(last, this.#replica);
+    const { first } = await expectContinued(log, this.#replica);
     return this.#replica.sequence + 1 >= first;
   }
 
@@ -354,6 +354,7 @@ export class Replication {
       await this.#engine?.close();
       this.#engine = undefined;
       await this.#follow();
+      if (asTailraceError(error).code === 'corrupt') this.#cannotFollow(asTailraceError(error));
       throw error;
     }
   }
@@ -361,6 +362,8 @@ export class Replication {
   async #endLeading(reason: TailraceError): Promise<void> {
     // In order, requests that are under way end first; else nothing of theirs may count any more.
     if (reason.code !== 'draining') this.#engine?.supersede();
+    // Nothing leads here while it joins, which may take long.
+    if (this.#role === 'joining') return;
     await this.#changing.run(async () => {
       const engine = this.#engine;
       if (engine === undefined) return;

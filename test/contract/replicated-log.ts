@@ -143,6 +143,29 @@ function reads(open: () => Promise<readonly [ReplicatedLog, ReplicatedLog]>): vo
     expect(await log.read(4, PAGE_BYTES)).toEqual({ type: 'commands', commands: [] });
     expect(await store(other, bytesOf('e'), 4)).toBe(5);
   });
+
+  test('a command is found among the last ones, is missing where they are others, and is unknown where they were purged', async () => {
+    const ids = Array.from({ length: 4 }, newId);
+    const [first = newId(), large = newId()] = ids;
+    const ends: number[] = [];
+    for (const [i, id] of ids.entries()) {
+      const command = new Uint8Array(i === 1 ? 3 * MiB : 10);
+      ends.push(sequenceOf(await log.publish(command, id, ends.at(-1) ?? 0)));
+    }
+    const last = ends.at(-1) ?? 0;
+    expect(last).toBeGreaterThan(ids.length);
+    for (const id of ids) expect(await other.find(id, last, 4)).toBe('found');
+    // Its end is that of its last message.
+    expect(await other.find(large, ends[1] ?? 0, 1)).toBe('found');
+    expect(await other.find(large, last, 2)).toBe('missing');
+    expect(await other.find(large, ends[0] ?? 0, 4)).toBe('missing');
+    expect(await other.find(newId(), last, 4)).toBe('missing');
+    expect(await other.find(newId(), last, 5)).toBe('missing');
+    await log.purge(ends[0] ?? 0);
+    expect(await other.find(large, last, 3)).toBe('found');
+    expect(await other.find(first, last, 3)).toBe('missing');
+    expect(await other.find(first, last, 4)).toBe('unknown');
+  });
 }
 
 function keepsValues(open: () => Promise<readonly [KeyBucket, KeyBucket]>): void {

@@ -5,6 +5,7 @@
 
 import { TailraceError } from '../../src/model/error.ts';
 import type {
+  FoundCommand,
   KeyBucket,
   KeyEntry,
   LogBounds,
@@ -79,6 +80,12 @@ export class MemoryLogStore {
   /** Loses one command without a word, as a damaged copy does. */
   damage(sequence: number): void {
     this.#commands = this.#commands.filter((command) => command.sequence !== sequence);
+  }
+
+  /** Loses its end, as servers do that had not put it on disk. */
+  loseEnd(last: number): void {
+    this.#commands = this.#commands.filter(({ sequence }) => sequence <= last);
+    this.#last = last;
   }
 
   announce(sequence: number): void {
@@ -170,6 +177,13 @@ export class MemoryReplicatedLog implements ReplicatedLog {
   async bounds(): Promise<LogBounds> {
     this.#reach();
     return this.#store.bounds;
+  }
+
+  async find(id: Uint8Array, sequence: number, commandsMax: number): Promise<FoundCommand> {
+    this.#reach();
+    const before = this.#store.commands.filter((command) => command.sequence <= sequence).slice(-commandsMax);
+    if (before.some((command) => command.id === hex(id))) return 'found';
+    return before.length === commandsMax || this.#store.bounds.first === 1 ? 'missing' : 'unknown';
   }
 
   announce(sequence: number): void {

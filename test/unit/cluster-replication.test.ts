@@ -3,7 +3,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterEach, beforeEach, expect, jest, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { leaderKey } from '../../src/cluster/node-info.ts';
 import {
   LEADER_RENEW_MS,
@@ -270,6 +270,47 @@ test('a node whose log has lost what it has applied says so and follows nothing'
   await until(() => again.it.describe().problems.length > 0);
   expect(again.it.describe().problems[0]).toContain('have lost data');
   expect(again.it.role).toBe('joining');
+});
+
+describe('a node whose last command the log has lost, while another node went on without it,', () => {
+  let lost: ReplicationNode;
+  let other: ReplicationNode;
+
+  beforeEach(async () => {
+    const first = await start('a');
+    [lost, other] = [await start('b'), await start('c')];
+    await until(() => first.it.role === 'leading' && other.it.leader !== undefined && lost.it.leader !== undefined);
+    const { sequence } = first.it.describe();
+    await until(() => other.it.describe().sequence === sequence);
+    other.log.copyEndsAt = sequence;
+    await settled(leading(first).commit([put('k', 'lost')]));
+    await until(() => lost.it.describe().sequence === sequence + 1);
+    await nodes.endAtOnce(first);
+    nodes.store.loseEnd(sequence);
+    other.log.copyEndsAt = Number.MAX_SAFE_INTEGER;
+    await until(() => other.it.role === 'leading');
+  });
+
+  test('says so, keeps what it has, and does not lead; the other one goes on', async () => {
+    for (let i = 0; i < 40; i++) await settled(leading(other).commit([put('k', String(i))]));
+    await until(() => lost.it.role === 'joining');
+    expect(lost.it.describe().problems).toEqual([expect.stringContaining('does not continue the log')]);
+    expect(await text(lost, 'k')).toBe('lost');
+    await settled(other.it.close());
+    nodes.forget(other);
+    for (let turns = 0; turns < 80; turns++) await nodes.turn();
+    expect(lost.it.role).toBe('joining');
+  });
+
+  test('does not lead, also where it has followed little since', async () => {
+    await settled(leading(other).commit([put('k', '1')]));
+    await settled(leading(other).commit([put('k', '2')]));
+    await settled(other.it.close());
+    nodes.forget(other);
+    await until(() => lost.it.role === 'joining');
+    expect(lost.it.describe().problems).toEqual([expect.stringContaining('does not continue the log')]);
+    expect(await text(lost, 'k')).toBe('lost');
+  });
 });
 
 test('a node that cannot read a command of the log tries again after a while, and says so once', async () => {

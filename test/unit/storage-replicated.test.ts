@@ -3,6 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { beforeEach, describe, expect, test } from '@jest/globals';
+import { PASSED_OVER_IN_A_ROW_MAX } from '../../src/model/limits.ts';
 import type { Write } from '../../src/storage/engine.ts';
 import { openMemoryEngine } from '../../src/storage/memory.ts';
 import { decodeCommand, encodeCommand } from '../../src/storage/replicated/command.ts';
@@ -125,6 +126,23 @@ describe('who leads', () => {
     await again.commit([put('a', '3')]);
     await catchUp(next.log, next.replica);
     expect(await text(next.replica, 'a')).toBe('3');
+  });
+
+  test('a replica that nothing of the log counts for any more says so, and one for which something does goes on', async () => {
+    const [first, second] = [await node(), await node()];
+    await (await lead(first)).commit([put('a', '1')]);
+    await catchUp(second.log, second.replica);
+    const other = (): Uint8Array =>
+      encodeCommand({ id: randomBytes(16), after: randomBytes(16), writes: [put('a', 'other')] });
+    for (let i = 1; i < PASSED_OVER_IN_A_ROW_MAX; i++) store.append(other());
+    await catchUp(second.log, second.replica);
+    await (await lead(first)).commit([put('a', '2')]);
+    for (let i = 1; i < PASSED_OVER_IN_A_ROW_MAX; i++) store.append(other());
+    await catchUp(second.log, second.replica);
+    expect(await text(second.replica, 'a')).toBe('2');
+    store.append(other());
+    await expect(catchUp(second.log, second.replica)).rejects.toMatchObject({ code: 'corrupt' });
+    expect(await text(second.replica, 'a')).toBe('2');
   });
 
   test('without the chain that late command would be there: the negative control', async () => {

@@ -5,6 +5,12 @@ const MiB = 1024 * 1024;
 /** Parts over which the basins of a cluster are spread: each node has a store of each. */
 export const CLUSTER_PARTITIONS_MAX = 16;
 
+/**
+ * Commands in a row that do not count. One node publishes one at a time, so that a node that led before leaves one at most:
+ * where so many do not count, none will.
+ */
+export const PASSED_OVER_IN_A_ROW_MAX = 16;
+
 /** Bytes of the writes that one command joins. A single transaction that is larger is a command of its own. */
 export const COMMAND_BYTES_MAX = 4 * MiB;
 

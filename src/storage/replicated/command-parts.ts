@@ -45,6 +45,12 @@ export function splitCommand(command: Uint8Array, id: string, after: number): re
   }));
 }
 
+/** How many messages of the same command are before this one, as it says; at least one where it is not the first. */
+export function partsBefore(message: StoredMessage): number {
+  const count = Number(message.header(BATCH_SEQUENCE));
+  return Number.isSafeInteger(count) && count > 1 && count <= COMMAND_CHUNKS_MAX ? count - 1 : 1;
+}
+
 /** Puts commands together from messages that come in the order of their sequences. */
 export class CommandParts {
   readonly #stream: string;

@@ -7,9 +7,9 @@ import {
   PUBLISH_LARGE_BYTES,
   PUBLISH_RESOLVE_MS,
 } from '../../model/limits.ts';
-import { CommandParts, ID_HEADER, splitCommand } from './command-parts.ts';
+import { CommandParts, ID_HEADER, partsBefore, splitCommand } from './command-parts.ts';
 import { type ApiAnswer, apiAnswer, isFull, type NatsLink } from './nats-connection.ts';
-import type { LogBounds, LogPage, PublishOutcome, ReplicatedLog } from './replicated-log.ts';
+import type { FoundCommand, LogBounds, LogPage, PublishOutcome, ReplicatedLog } from './replicated-log.ts';
 import { readBounds, readDirect, readFromLeader } from './stream-reads.ts';
 import { openStream } from './stream-setup.ts';
 
@@ -216,6 +216,23 @@ class JetstreamLog implements ReplicatedLog {
     if (first > after + 1) return { type: 'gap', first };
     this.#end = { after, until: now + END_CHECKED_MS };
     return none;
+  }
+
+  async find(id: Uint8Array, sequence: number, commandsMax: number): Promise<FoundCommand> {
+    const ours = Buffer.from(id).toString('hex');
+    const { first } = await this.bounds();
+    let commands = 0;
+    for (let at = sequence; commands < commandsMax; at--) {
+      if (at < first) return first === 1 ? 'missing' : 'unknown';
+      const message = await readFromLeader(this.#link, this.#name, { seq: at });
+      // A damaged copy lacks it.
+      if (message === undefined) return 'unknown';
+      const there = message.header(ID_HEADER);
+      if (there === ours) return 'found';
+      if (there === undefined) at -= partsBefore(message) - 1;
+      else commands++;
+    }
+    return 'missing';
   }
 
   bounds(): Promise<LogBounds> {

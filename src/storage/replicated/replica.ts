@@ -7,10 +7,11 @@
  */
 
 import { assert, TailraceError, unavailable } from '../../model/error.ts';
-import { TRANSACTION_BYTES_MAX, TRANSACTION_ROWS_MAX } from '../../model/limits.ts';
+import { PASSED_OVER_IN_A_ROW_MAX, TRANSACTION_BYTES_MAX, TRANSACTION_ROWS_MAX } from '../../model/limits.ts';
 import type { Engine, Write } from '../engine.ts';
 import type { LatchingEngine } from '../latching-engine.ts';
 import { COMMAND_ID_BYTES, decodeCommand } from './command.ts';
+import { notContinued } from './expect-continued.ts';
 import { decodeReplicaState, encodeReplicaState, REPLICA_KEY, type ReplicaState } from './replica-state.ts';
 import type { StoredCommand } from './replicated-log.ts';
 
@@ -29,6 +30,8 @@ export class Replica {
   #state: ReplicaState;
   #durable: number;
   #passedOver = 0;
+  /** Since the last one that counted. */
+  #passedOverInARow = 0;
   /** Writes under way. */
   #writing = 0;
 
@@ -74,16 +77,18 @@ export class Replica {
   /**
    * Applies commands, the next of the log; durable when it resolves. Commands without writes are remembered in memory only
    * until others come: an answer that waits for one of them needs no disk.
-   * @throws TailraceError `corrupt`, `format_too_new`, `storage_full`, `storage`: those before the fault are applied
+   * @throws TailraceError `corrupt`, also when none counts any more; `format_too_new`, `storage_full`, `storage`: those before the fault are applied
    */
   async apply(commands: readonly StoredCommand[]): Promise<void> {
     let writes: Write[] = [];
     let bytes = 0;
     let next = this.#state;
     let passedOver = this.#passedOver;
+    let inARow = this.#passedOverInARow;
     const flush = async (): Promise<void> => {
       await this.write(writes, next);
       this.#passedOver = passedOver;
+      this.#passedOverInARow = inARow;
       writes = [];
       bytes = 0;
     };
@@ -102,9 +107,11 @@ export class Replica {
         for (const write of command.writes) writes.push(write);
         bytes += stored.bytes.length;
       } else passedOver++;
+      inARow = counts ? 0 : inARow + 1;
       next = { ...next, sequence: stored.sequence, lastId: counts ? Buffer.from(command.id) : next.lastId };
     }
     await flush();
+    if (inARow >= PASSED_OVER_IN_A_ROW_MAX) throw notContinued();
   }
 
   /** Writes what a command holds that was stored as `next.sequence`. Call it in the order of the log. */

@@ -27,6 +27,7 @@ import {
   type Write,
 } from '../engine.ts';
 import { COMMAND_ID_BYTES, encodeCommand } from './command.ts';
+import { expectContinued } from './expect-continued.ts';
 import type { Replica } from './replica.ts';
 import type { ReplicaState } from './replica-state.ts';
 import type { PublishOutcome, ReplicatedLog } from './replicated-log.ts';
@@ -310,8 +311,7 @@ export class ReplicatedEngine implements Engine {
 
 /** Applies all that the log holds. @throws TailraceError as {@link Replica.apply}; `unavailable`, `corrupt` for a gap */
 export async function catchUp(log: ReplicatedLog, replica: Replica): Promise<void> {
-  const { last } = await log.bounds();
-  expectWhole(last, replica);
+  const { last } = await expectContinued(log, replica);
   while (replica.sequence < last) {
     const page = await log.read(replica.sequence, COMMAND_BYTES_MAX);
     if (page.type === 'gap')
@@ -320,15 +320,6 @@ export async function catchUp(log: ReplicatedLog, replica: Replica): Promise<voi
       throw new TailraceError('unavailable', 'the log of the cluster does not show its end');
     await replica.apply(page.commands);
   }
-}
-
-/** @throws TailraceError `corrupt` when the log ends before what this node has applied */
-export function expectWhole(last: number, { sequence }: Replica): void {
-  if (sequence <= last) return;
-  throw new TailraceError(
-    'corrupt',
-    `this node has applied the log of the cluster up to ${sequence}, and the log ends at ${last}: its servers have lost data; restore a backup of this node into a cluster with another --cluster-name`,
-  );
 }
 
 function commandAfter(lastId: Uint8Array, writes: readonly Write[]): { readonly id: Buffer; readonly bytes: Buffer } {

@@ -27,6 +27,9 @@ export type LogPage =
   /** The commands behind the one that was named are no longer there: the first that is left begins at `first`. */
   | { readonly type: 'gap'; readonly first: number };
 
+/** Whether a command is in the log; `unknown` when the log no longer holds the place where it would be. */
+export type FoundCommand = 'found' | 'missing' | 'unknown';
+
 /** What the log holds. `first` is `last + 1` when it is empty. */
 export interface LogBounds {
   readonly first: number;
@@ -50,6 +53,12 @@ export interface ReplicatedLog {
 
   /** As the majority knows it. @throws TailraceError `unavailable` */
   bounds(): Promise<LogBounds>;
+
+  /**
+   * Looks for a command among the last `commandsMax` that end at `sequence` or before it.
+   * @throws TailraceError `unavailable`
+   */
+  find(id: Uint8Array, sequence: number, commandsMax: number): Promise<FoundCommand>;
 
   /** Tells all who follow, without a promise that they get it, that everything up to `sequence` is stored. */
   announce(sequence: number): void;
