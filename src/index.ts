@@ -94,6 +94,7 @@ export type { MetricsRequestOptions, UsageMetric } from './client/usage-metrics.
 export { openTailrace } from './library.ts';
 // Work on a data directory that no server uses.
 export {
+  backupOf,
   type Compacted,
   type CompactReport,
   compact,

@@ -14,10 +14,11 @@ import { rootTokenStore } from './access/tokens/stores.ts';
 import { assert, TailraceError } from './model/error.ts';
 import { SYSTEM_CLOCK } from './observe/system-clock.ts';
 import { expectUsable, isPathError, makeDirectory, partitionDir, partitionsIn, unusable } from './storage/data-dir.ts';
-import type { Entry } from './storage/engine.ts';
+import type { Engine, Entry } from './storage/engine.ts';
 import { FAMILY } from './storage/keys.ts';
 import { openLmdbEngine, openStoreFile, PAGE_BYTES, STORE_FILE } from './storage/lmdb.ts';
 import { lockDataDir } from './storage/lock.ts';
+import { readStopped } from './storage/offline/backup.ts';
 import { readBackup } from './storage/offline/backup-format.ts';
 import { type Compacted, compactStore } from './storage/offline/compact.ts';
 import { FAULTS_KEPT_MAX } from './storage/offline/fault-log.ts';
@@ -132,6 +133,28 @@ export async function resetRootToken(dataDir: string): Promise<{ readonly file: 
       return await resetIn(rootTokenStore(engine, SYSTEM_CLOCK), dir);
     } finally {
       await engine.close();
+    }
+  });
+}
+
+/**
+ * Calls with the bytes of a backup of a data directory, as `GET /v1/backup` sends them, and returns what that returns. The
+ * directory may be that of a node of a cluster, also where nothing else is left of it.
+ * @throws TailraceError `data_dir_in_use`, `config` when there is no store, `format_too_new`, `corrupt`, `storage`;
+ *   `unavailable` when a basin was moving between the partitions; and whatever `take` throws
+ */
+export async function backupOf<T>(dataDir: string, take: (parts: AsyncIterable<Uint8Array>) => Promise<T>): Promise<T> {
+  return owningStores(dataDir, async (dir, partitions) => {
+    const engines: Engine[] = [];
+    try {
+      for (const partition of partitions) {
+        const place = partitionDir(dir, partition);
+        existingStore(place);
+        engines.push(await openLmdbEngine({ path: place, allowNetworkFs: true }));
+      }
+      return await take(readStopped(engines, Date.now()));
+    } finally {
+      for (const engine of engines) await engine.close();
     }
   });
 }

@@ -1,19 +1,21 @@
-/** `tailrace backup`: everything in a store as it is now, into one file, while its server goes on. */
+/** `tailrace backup`: everything in a store as it is now, into one file, while its server goes on or when it is stopped. */
 
 import { type Command, InvalidArgumentError } from 'commander';
 import { TailraceError } from '../../src/model/error.ts';
-import { type CallContext, type CommandOptions, callServer } from '../call.ts';
+import { type CommandOptions, callServer } from '../call.ts';
 import { EXIT } from '../exit.ts';
 import { addConnectionOptions } from '../flags/connection.ts';
 import { deleteOldBackups, newBackup } from '../kept-backups.ts';
 import { loadMaintenance, reportJson, reportText } from '../maintenance.ts';
-import { counted, formatBytes } from '../print/format.ts';
+import { type Output, openOutput } from '../print/console.ts';
+import { counted, formatBytes, safeJson } from '../print/format.ts';
 import { type Progress, withProgress } from '../print/progress.ts';
 
 interface BackupOptions extends CommandOptions {
   readonly to?: string;
   readonly keep?: number;
   readonly verify?: boolean;
+  readonly dataDir?: string;
 }
 
 const KEEP_MAX = 10_000;
@@ -26,21 +28,26 @@ With --to each backup gets a name with its time, and --keep deletes old ones whe
 fails, or in which --verify finds a fault, deletes none and ends with a code other than 0, which a timer notices. Use one
 folder for each server.
 
+With --data-dir it copies the directory of a server that is stopped, or of a node whose cluster is lost: restored, it is a
+server of its own. In the directory of a node, the stores of all partitions become one.
+
 Examples:
   tailrace backup tailrace.backup
   tailrace backup - | ssh elsewhere 'cat > tailrace.backup'
   tailrace backup --to backups --keep 14 --verify
+  tailrace backup lost.backup --data-dir data
   tailrace restore tailrace.backup --data-dir restored`;
 
 export function addBackup(program: Command): void {
   const command = program
     .command('backup')
-    .summary('copy the whole store of a running server into a file')
+    .summary('copy the whole store of a server into a file')
     .description('Copies everything that a server stores at this moment into one file; the server goes on meanwhile.')
     .argument('[file]', 'where to; - is stdout')
     .option('--to <folder>', 'in place of a file: a folder, in which the file is named by its time')
     .option('--keep <count>', 'with --to: how many backups stay there, the newest ones (default: all)', parseCount)
     .option('--verify', 'read the backup from end to end when it is there, as `tailrace verify` does')
+    .option('--data-dir <path>', 'copy this directory, which no server uses, in place of calling a server')
     .option('--json', 'JSON instead of text')
     .addHelpText('after', EXAMPLES);
   addConnectionOptions(command).action((file: string | undefined, _options, self: Command) =>
@@ -48,53 +55,68 @@ export function addBackup(program: Command): void {
   );
 }
 
-function backup(file: string | undefined, options: BackupOptions): Promise<void> {
+async function backup(file: string | undefined, options: BackupOptions): Promise<void> {
   expectOneTarget(file, options);
-  return callServer(options, {}, async (context) => {
-    if (file === '-') return withProgress('backup', options, (progress) => toStdout(context, progress));
-    const { saveBackup, verify } = await loadMaintenance();
-    const target = file ?? (await newBackup(options.to ?? '', Date.now()));
-    const { bytes, rows } = await withProgress('backup', options, (progress) =>
-      saveBackup(context.client.backup(), target, progress.at),
-    );
-    const report =
-      options.verify === true
-        ? await withProgress('verify', options, (progress) => verify({ file: target }, progress.at))
-        : undefined;
-    const isSound = report === undefined || report.faultCount === 0;
-    // Where the new one has faults, an old one may be the last that has none.
-    const left =
-      options.to !== undefined && options.keep !== undefined && isSound
-        ? await deleteOldBackups(options.to, options.keep, Date.now())
-        : undefined;
-    const json = {
-      ...{ file: target, bytes, rows },
-      ...(report === undefined ? {} : { verified: reportJson(report) }),
-      ...(left === undefined ? {} : { kept: left.kept, deleted: left.deleted }),
-    };
-    const lines = [
-      report === undefined
-        ? `${target}: ${formatBytes(bytes)}`
-        : reportText(report, `${target}: ${formatBytes(bytes)}`),
-      ...(left === undefined ? [] : [`${counted(left.kept, 'backup')} kept, ${left.deleted.length} deleted`]),
-    ];
-    await context.print(json, lines.join('\n'));
-    if (!isSound) process.exitCode = EXIT.failure;
-  });
+  const { dataDir } = options;
+  if (dataDir === undefined) {
+    return callServer(options, {}, ({ client, output }) => save(client.backup(), file, options, output));
+  }
+  const { backupOf } = await loadMaintenance();
+  const output = await openOutput(undefined, options);
+  await backupOf(dataDir, (parts) => save(parts, file, options, output));
+  await output.end();
+}
+
+async function save(
+  parts: AsyncIterable<Uint8Array>,
+  file: string | undefined,
+  options: BackupOptions,
+  output: Output,
+): Promise<void> {
+  if (file === '-') return withProgress('backup', options, (progress) => toStdout(parts, output, progress));
+  const { saveBackup, verify } = await loadMaintenance();
+  const target = file ?? (await newBackup(options.to ?? '', Date.now()));
+  const { bytes, rows } = await withProgress('backup', options, (progress) => saveBackup(parts, target, progress.at));
+  const report =
+    options.verify === true
+      ? await withProgress('verify', options, (progress) => verify({ file: target }, progress.at))
+      : undefined;
+  const isSound = report === undefined || report.faultCount === 0;
+  // Where the new one has faults, an old one may be the last that has none.
+  const left =
+    options.to !== undefined && options.keep !== undefined && isSound
+      ? await deleteOldBackups(options.to, options.keep, Date.now())
+      : undefined;
+  const json = {
+    ...{ file: target, bytes, rows },
+    ...(report === undefined ? {} : { verified: reportJson(report) }),
+    ...(left === undefined ? {} : { kept: left.kept, deleted: left.deleted }),
+  };
+  const lines = [
+    report === undefined ? `${target}: ${formatBytes(bytes)}` : reportText(report, `${target}: ${formatBytes(bytes)}`),
+    ...(left === undefined ? [] : [`${counted(left.kept, 'backup')} kept, ${left.deleted.length} deleted`]),
+  ];
+  await output.write(`${options.json === true ? safeJson(json) : lines.join('\n')}\n`);
+  if (!isSound) process.exitCode = EXIT.failure;
 }
 
 /** @throws TailraceError `config` */
-function expectOneTarget(file: string | undefined, { to, keep, verify }: BackupOptions): void {
+function expectOneTarget(
+  file: string | undefined,
+  { to, keep, verify, dataDir, endpoint, tokenFile }: BackupOptions,
+): void {
   const fault =
-    file === undefined && to === undefined
-      ? 'name a file for the backup, or a folder with --to'
-      : file !== undefined && to !== undefined
-        ? 'name a file or a folder with --to, not both'
-        : to === undefined && keep !== undefined
-          ? '--keep is for backups that --to names by their time: use both'
-          : file === '-' && verify === true
-            ? '--verify reads a file, and - is none: verify it where the pipe ends'
-            : undefined;
+    dataDir !== undefined && (endpoint ?? tokenFile) !== undefined
+      ? 'name a server with --endpoint, or a directory that no server uses with --data-dir, not both'
+      : file === undefined && to === undefined
+        ? 'name a file for the backup, or a folder with --to'
+        : file !== undefined && to !== undefined
+          ? 'name a file or a folder with --to, not both'
+          : to === undefined && keep !== undefined
+            ? '--keep is for backups that --to names by their time: use both'
+            : file === '-' && verify === true
+              ? '--verify reads a file, and - is none: verify it where the pipe ends'
+              : undefined;
   if (fault !== undefined) throw new TailraceError('config', fault);
 }
 
@@ -104,10 +126,10 @@ function parseCount(text: string): number {
   throw new InvalidArgumentError(`It must be a whole number from 1 to ${KEEP_MAX}.`);
 }
 
-async function toStdout({ client, output }: CallContext, progress: Progress): Promise<void> {
+async function toStdout(parts: AsyncIterable<Uint8Array>, output: Output, progress: Progress): Promise<void> {
   if (output.isTty) throw new TailraceError('config', 'a backup is not for a terminal: name a file, or use a pipe');
   let bytes = 0;
-  for await (const part of client.backup()) {
+  for await (const part of parts) {
     await output.write(part);
     bytes += part.length;
     progress.at(bytes);

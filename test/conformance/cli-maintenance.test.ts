@@ -90,6 +90,17 @@ describe('backup and restore', () => {
     expect(jsonOf(said)).toMatchObject({ bytes: size, rows: expect.any(Number) });
   });
 
+  test('a directory that no server uses is backed up without one, also through a pipe', async () => {
+    await shell('tailrace restore "$D/store.backup" --data-dir "$D/stopped"');
+    const saved = await shell('tailrace backup "$D/stopped.backup" --data-dir "$D/stopped" --verify --json');
+    expect(saved).toMatchObject({ code: 0, stderr: '' });
+    expect(jsonOf(saved)).toMatchObject({ verified: { records: 100, fault_count: 0 } });
+    const piped = await shell(
+      'tailrace backup - --data-dir "$D/stopped" >"$D/piped.backup" && tailrace verify "$D/piped.backup" --json',
+    );
+    expect(jsonOf(piped)).toMatchObject({ streams: 1, records: 100, fault_count: 0 });
+  });
+
   test('a damaged or cut file exits with code 1, and nothing of it is restored', async () => {
     const whole = await readFile(join(folder, 'store.backup'));
     const damaged = Buffer.from(whole);
@@ -110,6 +121,7 @@ describe('backup and restore', () => {
     expect(other).toMatchObject({ code: 3, stdout: '' });
     expect(await readdir(folder)).not.toContain('x');
     expect((await run('backup', join(folder, 'no-such-folder', 'x'))).code).toBe(2);
+    expect((await shell('tailrace backup x --data-dir "$D" --endpoint http://127.0.0.1')).stderr).toContain('not both');
   });
 });
 
@@ -120,6 +132,9 @@ describe('verify and compact', () => {
       expect(busy).toMatchObject({ code: 5, stdout: '' });
       expect((await run(command, '--data-dir', join(folder, 'nowhere'))).code).toBe(2);
     }
+    expect(await run('backup', join(folder, 'x'), '--data-dir', server.dataDir)).toMatchObject({ code: 5, stdout: '' });
+    expect((await run('backup', join(folder, 'x'), '--data-dir', join(folder, 'nowhere'))).code).toBe(2);
+    expect(await readdir(folder)).not.toContain('x');
     expect((await shell('tailrace restore "$D/store.backup" --data-dir "$D"')).stderr).toContain('is not empty');
     expect((await run('verify', 'a-file', '--data-dir', 'x')).code).toBe(2);
     expect((await run('restore', join(folder, 'nothing'))).code).toBe(2);

@@ -10,11 +10,13 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { verify } from '../../src/maintenance.ts';
 import { partitionDir } from '../../src/storage/data-dir.ts';
 import { STORE_FILE } from '../../src/storage/lmdb.ts';
+import { runCli } from '../support/cli.ts';
 import { ClusterNode, leaderOf, leaderOfPartition, untilStanding } from '../support/cluster-nodes.ts';
 import { describeWithNats } from '../support/describe-with-nats.ts';
 import { call } from '../support/http-call.ts';
 import { type NatsServers, startNatsServers } from '../support/nats-servers.ts';
 import { RecordsClient } from '../support/records-calls.ts';
+import { startServer } from '../support/server.ts';
 
 const TOKEN = 'a-root-token-of-more-than-thirty-two-characters';
 const STREAM = 'kept';
@@ -92,6 +94,15 @@ function damageSome(): void {
   test('the stores of both nodes are whole in the end', async () => {
     for (const node of nodes) await node.stop();
     for (const { dataDir } of nodes) expect((await verify({ dataDir })).faults).toEqual([]);
+  });
+
+  test('where all else is gone, a backup of the directory of one node becomes a server with everything', async () => {
+    const [file, dataDir] = [path.join(dir, 'left.backup'), path.join(dir, 'restored')];
+    expect(await runCli(['backup', file, '--data-dir', nodes[0].dataDir])).toMatchObject({ code: 0, stderr: '' });
+    expect(await runCli(['restore', file, '--data-dir', dataDir])).toMatchObject({ code: 0, stderr: '' });
+    const { port, stop } = await startServer({ dataDir, env: { TAILRACE_ROOT_TOKEN: TOKEN } });
+    expect(await new RecordsClient({ port, token: TOKEN }, basin).bodies(STREAM)).toEqual(kept);
+    await stop();
   });
 }
 

@@ -14,7 +14,7 @@ import type { Engine, Entry, Snapshot } from '../engine.ts';
 import { FAMILY, type KeyRange } from '../keys.ts';
 import { expectDiskSpace, freshFile } from '../store-file.ts';
 import { FORMAT_VERSION } from '../values.ts';
-import { BackupWriter } from './backup-format.ts';
+import { BackupWriter, writeTransfer } from './backup-format.ts';
 import { expectNoMoves, joinedPages, rowPages } from './joined-rows.ts';
 
 export interface BackupsOptions {
@@ -145,6 +145,19 @@ async function snapshotOf(engines: readonly Engine[], ranges: readonly KeyRange[
   } catch (error) {
     release();
     throw error;
+  }
+}
+
+/**
+ * The bytes of a backup of stores that nothing writes to meanwhile.
+ * @throws TailraceError `unavailable` when a basin was moving from one to another one; `corrupt`, `storage`
+ */
+export async function* readStopped(engines: readonly Engine[], madeAt: number): AsyncGenerator<Uint8Array> {
+  const copied = await snapshotOf(engines, ROWS);
+  try {
+    yield* writeTransfer(copied.pages(), madeAt);
+  } finally {
+    copied.release();
   }
 }
 
