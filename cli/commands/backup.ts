@@ -105,18 +105,17 @@ function expectOneTarget(
   file: string | undefined,
   { to, keep, verify, dataDir, endpoint, tokenFile }: BackupOptions,
 ): void {
-  const fault =
-    dataDir !== undefined && (endpoint ?? tokenFile) !== undefined
-      ? 'name a server with --endpoint, or a directory that no server uses with --data-dir, not both'
-      : file === undefined && to === undefined
-        ? 'name a file for the backup, or a folder with --to'
-        : file !== undefined && to !== undefined
-          ? 'name a file or a folder with --to, not both'
-          : to === undefined && keep !== undefined
-            ? '--keep is for backups that --to names by their time: use both'
-            : file === '-' && verify === true
-              ? '--verify reads a file, and - is none: verify it where the pipe ends'
-              : undefined;
+  const faults: readonly (readonly [boolean, string])[] = [
+    [file === undefined && to === undefined, 'name a file for the backup, or a folder with --to'],
+    [file !== undefined && to !== undefined, 'name a file or a folder with --to, not both'],
+    [to === undefined && keep !== undefined, '--keep is for backups that --to names by their time: use both'],
+    [file === '-' && verify === true, '--verify reads a file, and - is none: verify it where the pipe ends'],
+    [
+      dataDir !== undefined && (endpoint ?? tokenFile) !== undefined,
+      'name a server with --endpoint, or a directory that no server uses with --data-dir, not both',
+    ],
+  ];
+  const [, fault] = faults.find(([isSo]) => isSo) ?? [];
   if (fault !== undefined) throw new TailraceError('config', fault);
 }
 

@@ -193,7 +193,7 @@ export class Replication {
 
   /**
    * Makes sure that the store is one of this cluster, if needed by a snapshot, and follows. With `copyFrom` a snapshot of a
-   * node that is at least so far is tried first.
+   * node that is at least so far is tried first. While it cannot join it knows who leads, and passes requests on.
    */
   async #join(copyFrom?: number): Promise<void> {
     const { bucket, cluster, partition, clock } = this.#options;
@@ -217,6 +217,7 @@ export class Replication {
         const error = asTailraceError(thrown);
         this.#problem = error.message;
         this.#warn(error, 'this node cannot join its cluster yet: it tries again');
+        this.#leadership.start();
       }
       await new Promise<void>((resolve) => void clock.timer(JOIN_RETRY_MS, resolve));
     }
@@ -232,7 +233,7 @@ export class Replication {
 
   /** From a node that is at least so far; it is of the partition with this base. */
   async #takeSnapshot(from: number, base: Uint8Array): Promise<void> {
-    const { storeFile, nodeHeaders, snapshotPath, caFile, logger, clock, partition } = this.#options;
+    const { storeFile, nodeHeaders: headers, snapshotPath, caFile, logger, clock, partition } = this.#options;
     const source = this.#damage.sourceAmong(this.#others.filter(({ durableSequence }) => durableSequence >= from));
     if (source === undefined) throw new TailraceError('unavailable', 'no other node has more to give it a copy of');
     logger.info({ partition, from: source.url }, 'this node takes a snapshot from another one');
@@ -241,8 +242,7 @@ export class Replication {
     await this.#local.close();
     try {
       const path = `${snapshotPath}?partition=${partition}`;
-      const { signal } = this.#stop;
-      await takeSnapshot(storeFile, { url: source.url, path, headers: nodeHeaders, caFile, signal }, base);
+      await takeSnapshot(storeFile, { url: source.url, path, headers, caFile, signal: this.#stop.signal }, base);
     } catch (thrown) {
       this.#damage.failed(source.url, asTailraceError(thrown), clock.monotonicMs());
       throw thrown;

@@ -19,6 +19,8 @@ interface Asked {
 
 const PAUSE_MS_MIN = 500;
 const PAUSE_MS_MAX = 3_000;
+/** A basin rests after each move for so many times what that took. */
+const RESTS = 3;
 const LOOK_MS = 100;
 const ANSWER_MS = 3_000;
 /** In which a move ends, or is given up, when nothing is wrong with the cluster any more. */
@@ -57,12 +59,20 @@ export class BasinMoves {
       await pause(PAUSE_MS_MIN + this.#random() * (PAUSE_MS_MAX - PAUSE_MS_MIN));
       const basin = basins[Math.floor(this.#random() * basins.length)] ?? '';
       if (this.#moving.has(basin)) continue;
-      const moving = this.#move(basin, isOver).finally(() => this.#moving.delete(basin));
+      const moving = this.#moveAndRest(basin, isOver).finally(() => this.#moving.delete(basin));
       // It is waited for in the end.
       moving.catch(() => {});
       this.#moving.set(basin, moving);
     }
     await Promise.all(this.#moving.values());
+  }
+
+  /** A basin that grows takes longer each time: it rests for as long, so that what is copied in all does not grow with it. */
+  async #moveAndRest(basin: string, isOver: () => boolean): Promise<void> {
+    const since = performance.now();
+    await this.#move(basin, isOver);
+    const until = performance.now() + RESTS * (performance.now() - since);
+    while (!isOver() && performance.now() < until) await pause(LOOK_MS);
   }
 
   async #move(basin: string, isOver: () => boolean): Promise<void> {

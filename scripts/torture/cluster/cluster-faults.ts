@@ -36,8 +36,10 @@ type FaultKind = (typeof KINDS)[number] | (typeof POWER_KINDS)[number];
 const HELD_MS_MIN = 500;
 /** Mostly short, sometimes longer than a leader may be silent. */
 const HELD_MS_MAX = 14_000;
-const QUIET_MS_MIN = 500;
-const QUIET_MS_MAX = 2_000;
+/** Of all machines at once. */
+const HELD_ALL_MS_MAX = 2_000;
+const QUIET_MS_MIN = 200;
+const QUIET_MS_MAX = 1_000;
 /** Of what a disk keeps that was not synced. */
 const SEEDS = 1_000_000;
 
@@ -121,7 +123,7 @@ async function endAndStart(machines: Machines, fault: Fault): Promise<void> {
     const signal = kind === 'end-node' ? 'SIGTERM' : 'SIGKILL';
     await Promise.all([...hitNodes.map((node) => node.stop(signal)), ...hit.servers.map((i) => nats.kill(i))]);
   }
-  await pause(kind.endsWith('all') ? Math.min(heldMs, QUIET_MS_MAX) : heldMs);
+  await pause(kind.endsWith('all') ? Math.min(heldMs, HELD_ALL_MS_MAX) : heldMs);
   await Promise.all(hit.servers.map((i) => nats.restart(i)));
   await Promise.all(hitNodes.map((node) => node.start()));
 }

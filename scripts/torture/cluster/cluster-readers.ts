@@ -122,7 +122,9 @@ async function readBySdk({ port, token, basin, stream, signal, note }: ReaderSet
         if (note(stream, seqNum)) return;
       }
     } catch (error) {
-      if (!(error instanceof S2Error) || (error.status >= 400 && error.status < 500)) throw error;
+      const isRefused = error instanceof S2Error && error.status >= 400 && error.status < 500;
+      // Its own time without a word is over, which it gives the status 408.
+      if (!(error instanceof S2Error) || (isRefused && error.code !== 'TIMEOUT')) throw error;
       await pause();
     }
   }
