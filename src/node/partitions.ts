@@ -202,6 +202,8 @@ export class Partitions {
     this.#stop.abort();
     this.#cancelWatch();
     await this.#opening;
+    // All at once, before what ends with readers, which may take seconds.
+    await Promise.all(this.#all.map(({ replication }) => replication.handOver('this node is stopping')));
     const [first, ...others] = this.#all;
     await Promise.all(others.map(({ replication }) => replication.close()));
     this.#sessions?.close();
