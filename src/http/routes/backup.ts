@@ -82,9 +82,12 @@ async function send(exchange: Exchange, backup: BackupStream, response: StreamRe
     response.signal.removeEventListener('abort', onGone);
     await response.end();
   } catch (error) {
-    exchange.auditContext.failure = response.signal.aborted ? GONE : asTailraceError(error);
+    const failure = asTailraceError(error);
+    exchange.auditContext.failure = response.signal.aborted ? GONE : failure;
     if (response.signal.aborted) return;
-    deps.logger.error({ err: error }, 'a backup failed on its way');
+    // A basin that moves is asked for again.
+    const level = failure.code === 'unavailable' || failure.code === 'closed' ? 'warn' : 'error';
+    deps.logger[level]({ err: failure, path: exchange.path }, 'a backup, or a part of one, failed on its way');
     response.abort();
   }
 }
