@@ -72,13 +72,16 @@ export async function readThroughEach(
   return read;
 }
 
-/** A node that has just come back refuses readers with 503 until it follows, and they come back, too. */
+/** What a reader gets that shall come again: 503 before it begins, and 1012 when the node hands over meanwhile. */
+const COME_AGAIN = /(?:503| closed with 1012 .*)$/;
+
+/** A node that has just come back refuses readers until it follows, and reading all at once may cost another one its lead. */
 async function readWhenServed(target: Target, stream: string): Promise<ReadBack> {
   for (let tries = 1; ; tries++) {
     try {
       return await readBack(target, stream);
     } catch (error) {
-      if (!String(error).endsWith('503') || tries === READ_TRIES) throw error;
+      if (!COME_AGAIN.test(String(error)) || tries === READ_TRIES) throw error;
       await new Promise((resolve) => setTimeout(resolve, READ_AGAIN_MS));
     }
   }
