@@ -156,7 +156,7 @@ export const EXAMPLE_ROWS: readonly ExampleRow[] = [
     before: 'rm -rf restored; tailrace backup tailrace.backup',
   },
   {
-    of: /^tailrace verify$|^tailrace compact/,
+    of: /^tailrace verify$|^tailrace compact|^tailrace backup .*--data-dir/,
     reason: 'the store of this folder',
     before: `[ -e data ] || ${STORE} data`,
   },
