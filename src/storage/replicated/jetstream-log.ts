@@ -220,12 +220,10 @@ class JetstreamLog implements ReplicatedLog {
 
   async find(id: Uint8Array, sequence: number, commandsMax: number): Promise<FoundCommand> {
     const ours = Buffer.from(id).toString('hex');
-    const { first } = await this.bounds();
     let commands = 0;
-    for (let at = sequence; commands < commandsMax; at--) {
-      if (at < first) return first === 1 ? 'missing' : 'unknown';
+    for (let at = sequence; at > 0 && commands < commandsMax; at--) {
       const message = await readFromLeader(this.#link, this.#name, { seq: at });
-      // A damaged copy lacks it.
+      // It was purged, or a damaged copy lacks it.
       if (message === undefined) return 'unknown';
       const there = message.header(ID_HEADER);
       if (there === ours) return 'found';
