@@ -33,7 +33,7 @@ import { SYSTEM_CLOCK } from '../observe/system-clock.ts';
 import { Warnings } from '../observe/warnings.ts';
 import { type OpenStoreParts, ownDataDir, storeFileIn } from '../open-store.ts';
 import type { ServerOptions } from '../options.ts';
-import { writeTransfer } from '../storage/offline/backup-format.ts';
+import { writeBackup } from '../storage/offline/backup-format.ts';
 import { openJetstreamLog } from '../storage/replicated/jetstream-log.ts';
 import { openKeyBucket } from '../storage/replicated/key-bucket.ts';
 import { connectNats, type NatsOptions } from '../storage/replicated/nats-connection.ts';
@@ -347,5 +347,5 @@ function movedRows(partitions: Partitions, query: URLSearchParams, clock: Clock)
   );
   const madeAt = clock.now();
   const close = async (): Promise<void> => void (await rows.return(undefined));
-  return { begin: async () => ({ madeAt, parts: () => writeTransfer(rows, madeAt), close }) };
+  return { begin: async () => ({ madeAt, parts: () => writeBackup(rows, madeAt), close }) };
 }

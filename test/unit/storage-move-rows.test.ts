@@ -5,7 +5,7 @@ import { TailraceError } from '../../src/model/error.ts';
 import type { Entry, Write } from '../../src/storage/engine.ts';
 import { isPending, pendingKey } from '../../src/storage/keys.ts';
 import * as moves from '../../src/storage/move-rows.ts';
-import { readTransfer, writeTransfer } from '../../src/storage/offline/backup-format.ts';
+import { readTransfer, writeBackup } from '../../src/storage/offline/backup-format.ts';
 import { codeOf } from '../support/moving-basin.ts';
 
 const id = '00112233445566778899aabbccddeeff';
@@ -66,7 +66,7 @@ test('bytes in another shape are corrupt', async () => {
 test('rows go from node to node in any order, and are not complete when they are cut short', async () => {
   const rows = [9, 3, 5, 3].map((byte) => ({ key: Buffer.of(byte), value: Buffer.alloc(byte, byte) }));
   const pages = [rows.slice(0, 2), [], rows.slice(2)];
-  const parts = await all(writeTransfer(each(pages), 1_000));
+  const parts = await all(writeBackup(each(pages), 1_000));
   expect((await all(readTransfer(each(parts)))).flat()).toEqual(rows);
   expect(await codeOf(() => all(readTransfer(each(parts.slice(0, -1)))))).toBe('corrupt');
   const damaged = parts.map((part, i) => (i === 1 ? Buffer.from(part).fill(0, 12) : part));
@@ -75,7 +75,7 @@ test('rows go from node to node in any order, and are not complete when they are
     yield rows;
     throw new TailraceError('unavailable', 'told to fail');
   })();
-  expect(await codeOf(() => all(writeTransfer(failing, 1_000)))).toBe('unavailable');
+  expect(await codeOf(() => all(writeBackup(failing, 1_000)))).toBe('unavailable');
 });
 
 async function* each<T>(items: readonly T[]): AsyncGenerator<T> {

@@ -40,11 +40,8 @@ const SECTION_HEAD_BYTES = 9;
 /** A section contains at least one row of any size. We never wrote a section of more than this. */
 const SECTION_BYTES_MAX = 512 * 1024 * 1024;
 
-/** The bytes of pages of rows that go from one node to another, in any order. */
-export async function* writeTransfer(
-  pages: AsyncIterable<readonly Entry[]>,
-  madeAt: number,
-): AsyncGenerator<Uint8Array> {
+/** The bytes of pages of rows: of a backup in their order, of what goes from one node to another in any. */
+export async function* writeBackup(pages: AsyncIterable<readonly Entry[]>, madeAt: number): AsyncGenerator<Uint8Array> {
   const writer = new BackupWriter();
   yield writer.head({ format: FORMAT_VERSION, madeAt });
   for await (const page of pages) if (page.length > 0) yield writer.rows(page);

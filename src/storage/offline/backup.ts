@@ -13,8 +13,7 @@ import { STORE_RESERVE_BYTES } from '../../model/limits.ts';
 import type { Engine, Entry, Snapshot } from '../engine.ts';
 import { FAMILY, type KeyRange } from '../keys.ts';
 import { expectDiskSpace, freshFile } from '../store-file.ts';
-import { FORMAT_VERSION } from '../values.ts';
-import { BackupWriter, writeTransfer } from './backup-format.ts';
+import { writeBackup } from './backup-format.ts';
 import { expectNoMoves, joinedPages, rowPages } from './joined-rows.ts';
 
 export interface BackupsOptions {
@@ -155,7 +154,7 @@ async function snapshotOf(engines: readonly Engine[], ranges: readonly KeyRange[
 export async function* readStopped(engines: readonly Engine[], madeAt: number): AsyncGenerator<Uint8Array> {
   const copied = await snapshotOf(engines, ROWS);
   try {
-    yield* writeTransfer(copied.pages(), madeAt);
+    yield* writeBackup(copied.pages(), madeAt);
   } finally {
     copied.release();
   }
@@ -248,7 +247,7 @@ class Copy {
 
   async #run(): Promise<void> {
     try {
-      await this.#copyRows(new BackupWriter());
+      await this.#copyRows();
     } catch (cause) {
       const own = cause instanceof TailraceError;
       this.#failure = own ? cause : new TailraceError('storage', 'the copy for a backup failed', { cause });
@@ -259,17 +258,15 @@ class Copy {
     }
   }
 
-  async #copyRows(writer: BackupWriter): Promise<void> {
-    await this.#write(writer.head({ format: FORMAT_VERSION, madeAt: this.madeAt }));
+  async #copyRows(): Promise<void> {
     let lookAt = FREE_SPACE_CHECK_BYTES;
-    for await (const rows of this.#copied.pages()) {
+    for await (const part of writeBackup(this.#copied.pages(), this.madeAt)) {
       if (this.#cancelled) throw new TailraceError('closed', 'the backup was ended');
-      await this.#write(writer.rows(rows));
+      await this.#write(part);
       if (this.#written < lookAt) continue;
       this.#expectSpace();
       lookAt = this.#written + FREE_SPACE_CHECK_BYTES;
     }
-    await this.#write(writer.end());
   }
 
   async #write(bytes: Uint8Array): Promise<void> {
