@@ -201,9 +201,9 @@ export class Partitions {
   async close(): Promise<void> {
     this.#stop.abort();
     this.#cancelWatch();
-    await this.#opening;
-    // All at once, before what ends with readers, which may take seconds.
+    // All at once, before what waits for readers or for servers of NATS.
     await Promise.all(this.#all.map(({ replication }) => replication.handOver('this node is stopping')));
+    await this.#opening;
     const [first, ...others] = this.#all;
     await Promise.all(others.map(({ replication }) => replication.close()));
     this.#sessions?.close();
