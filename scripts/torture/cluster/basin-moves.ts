@@ -67,7 +67,7 @@ export class BasinMoves {
     await Promise.all(this.#moving.values());
   }
 
-  /** A basin that grows takes longer each time: it rests for as long, so that what is copied in all does not grow with it. */
+  /** A basin that grows takes longer each time: it rests in proportion, so that moves take the same share of the time. */
   async #moveAndRest(basin: string, isOver: () => boolean): Promise<void> {
     const since = performance.now();
     await this.#move(basin, isOver);
