@@ -21,7 +21,7 @@ import { ensureBuilt, ensureInstalled, ROOT, say } from './prepare.mjs';
 /** How long jest may take to end after its report. */
 const EXIT_GRACE_MS = 10_000;
 const SEED = '20261121';
-const SHARE = '0.25';
+const SHARE = '0.3';
 
 const selection = process.argv.slice(2);
 

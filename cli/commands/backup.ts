@@ -28,8 +28,8 @@ With --to each backup gets a name with its time, and --keep deletes old ones whe
 fails, or in which --verify finds a fault, deletes none and ends with a code other than 0, which a timer notices. Use one
 folder for each server.
 
-With --data-dir it copies the directory of a server that is stopped, or of a node whose cluster is lost: restored, it is a
-server of its own. In the directory of a node, the stores of all partitions become one.
+With --data-dir it copies the directory of a server that is stopped, or of a node whose cluster is lost, and needs no token:
+restored, it is a server of its own. In the directory of a node, the stores of all partitions become one.
 
 Examples:
   tailrace backup tailrace.backup
